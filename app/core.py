@@ -1,0 +1,30 @@
+"""What every request handler needs, made once by ``main`` and passed in: no global state anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from app.clock import RealClock
+from app.ids import IdSource
+from app.settings import Settings
+from app.store.engine import Store
+from app.trust.cache import BoundedCache
+from app.trust.jose import Key
+
+
+@dataclass(frozen=True)
+class Core:
+    """The running installation. The caches are bounded and belong to one process."""
+
+    settings: Settings
+    store: Store
+    clock: RealClock
+    ids: IdSource
+    keys: BoundedCache[tuple[str, ...], Key] = field(init=False)
+    tokens: BoundedCache[bytes, object] = field(init=False)
+    misc: BoundedCache[tuple[str, ...], object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", BoundedCache(self.settings.key_cache_size))
+        object.__setattr__(self, "tokens", BoundedCache(self.settings.token_cache_size))
+        object.__setattr__(self, "misc", BoundedCache(self.settings.token_cache_size))

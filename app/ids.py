@@ -1,0 +1,66 @@
+"""Where ids and random values come from: injected, so that a seed gives the same bytes again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import uuid
+from typing import Protocol
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class IdSource(Protocol):
+    """A source of random bytes."""
+
+    def random(self, size: int) -> bytes: ...
+
+
+class SystemIds:
+    """The operating system's randomness."""
+
+    def random(self, size: int) -> bytes:
+        return secrets.token_bytes(size)
+
+
+class SeededIds:
+    """A reproducible stream for tests and seeds; never for keys or tokens of a running server."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed.encode()
+        self._count = 0
+
+    def random(self, size: int) -> bytes:
+        out = b""
+        while len(out) < size:
+            self._count += 1
+            out += hashlib.sha256(self._seed + self._count.to_bytes(8, "big")).digest()
+        return out[:size]
+
+
+def new_uuid(ids: IdSource) -> str:
+    return str(uuid.UUID(bytes=ids.random(16), version=4))
+
+
+def new_token(ids: IdSource, size: int = 32) -> str:
+    """A URL-safe secret of ``size`` random bytes."""
+    return base64.urlsafe_b64encode(ids.random(size)).rstrip(b"=").decode()
+
+
+def new_hex(ids: IdSource, size: int = 16) -> str:
+    return ids.random(size).hex().upper()
+
+
+def new_ulid(ids: IdSource, seconds: float) -> str:
+    """A sortable id: 48 bits of milliseconds, 80 random bits, Crockford base 32 (the ULID specification)."""
+    value = (int(seconds * 1000) << 80) | int.from_bytes(ids.random(10), "big")
+    return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def derived_uuid(*parts: str) -> str:
+    """A name-based UUID (version 5) of ``parts``: the same parts give the same id in every sandbox."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+
+
+_NAMESPACE = uuid.UUID("6e0f5b0a-9b8e-5d52-8f5c-0a1f6d2c7b11")

@@ -1,0 +1,389 @@
+"""The database behind the service: reads where they are asked, writes through one group-commit writer.
+
+Many requests wait for one durable flush, so durability costs one ``fsync`` a batch, not a request.
+A write is durable on disk when ``commit`` or ``write`` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio.to_thread
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.clock import RealClock
+from app.errors import Reason, Refusal
+from app.store import tables
+
+T = TypeVar("T")
+
+_GENESIS = bytes(32)
+_MAX_BATCH = 256
+_BATCHES_BETWEEN_SWEEPS = 512
+_BUSY_MS = 15_000
+
+
+class Replayed(Exception):
+    """A single-use value was seen before, in this process or another."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayKey:
+    """A value that may be used once until ``until`` (real time, epoch seconds)."""
+
+    sandbox: str
+    kind: str
+    key: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A record to append to the chain ``(sandbox, service)``.
+
+    ``seal(seq, previous_hash)`` gives ``(hash, body)``; the writer calls it when the place in the
+    chain is known.
+    """
+
+    sandbox: str
+    service: str
+    recorded: float
+    patient: str | None
+    decision_ref: str | None
+    elevated: bool
+    seal: Callable[[int, bytes], tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What belongs together: all of it is durable, or none (ruling S46).
+
+    A replayed key stops the unit with ``Replayed``. ``work`` runs inside the transaction; what it
+    raises rolls back this unit alone.
+    """
+
+    replay: tuple[ReplayKey, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    exchange: dict[str, Any] | None = None
+    work: Callable[[Connection], Any] | None = None
+
+
+class Store:
+    """Opens the database; reads run inline on SQLite (tens of microseconds) and in a thread elsewhere."""
+
+    def __init__(self, url: str, clock: RealClock, *, journal_keep: int = 10_000) -> None:
+        self.url = make_url(url)
+        self.embedded = self.url.get_backend_name() == "sqlite"
+        if self.embedded and self.url.database not in (None, "", ":memory:"):
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._reader = _engine(url, writer=False)
+        self._local = threading.local()
+        self._writer = _Writer(_engine(url, writer=True), clock, journal_keep)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine migrations run on."""
+        return self._writer.engine
+
+    def start(self) -> None:
+        self._writer.start()
+
+    def close(self) -> None:
+        """Finish what was handed in, then close. Nothing accepted is lost."""
+        self._writer.stop()
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            with suppress(SQLAlchemyError):
+                connection.close()
+            del self._local.connection
+        self._reader.dispose()
+        self._writer.engine.dispose()
+
+    def read_now(self, fn: Callable[[Connection], T]) -> T:
+        """Run ``fn`` on this thread's read connection, in one snapshot."""
+        with self._snapshot() as connection:
+            return fn(connection)
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run ``fn`` in one snapshot. Raises ``Refusal(STORE_UNAVAILABLE)`` when the database does not answer."""
+        try:
+            if self.embedded:
+                return self.read_now(fn)
+            return await anyio.to_thread.run_sync(self.read_now, fn)
+        except SQLAlchemyError as error:
+            raise Refusal(Reason.STORE_UNAVAILABLE, "the store does not answer") from error
+
+    async def commit(self, unit: Unit) -> Any:
+        """Make a unit durable and give what its ``work`` returned.
+
+        Raises ``Replayed``, whatever ``work`` raised, or ``Refusal(AUDIT_UNAVAILABLE)`` when nothing
+        could be written.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._writer.put(_Job(unit, loop, future))
+        return await future
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run ``fn`` in the writer's transaction; durable when it returns, rolled back when it raises."""
+        result: T = await self.commit(Unit(work=fn))
+        return result
+
+    def write_now(self, fn: Callable[[Connection], T]) -> T:
+        """As ``write``, for the command line and start-up, where no event loop runs."""
+        with self._writer.engine.begin() as connection:
+            return fn(connection)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._reader.connect()
+            self._local.connection = connection
+        try:
+            with connection.begin():
+                yield connection
+        except SQLAlchemyError:
+            with suppress(SQLAlchemyError):
+                connection.close()
+            self._local.connection = None
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    unit: Unit
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+class _Writer(threading.Thread):
+    """Takes all that waits, writes it in one transaction, and tells each waiter its own outcome."""
+
+    def __init__(self, engine: Engine, clock: RealClock, journal_keep: int) -> None:
+        super().__init__(name="store-writer", daemon=True)
+        self.engine = engine
+        self._clock = clock
+        self._journal_keep = journal_keep
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._batches = 0
+        self._closed = False
+
+    def put(self, job: _Job) -> None:
+        if self._closed:
+            raise Refusal(Reason.AUDIT_UNAVAILABLE, "the store is closing")
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        self._closed = True
+        if self.is_alive():
+            self._queue.put(None)
+            self.join()
+
+    def run(self) -> None:
+        running = True
+        while running:
+            first = self._queue.get()
+            if first is None:
+                break
+            batch = [first]
+            while len(batch) < _MAX_BATCH:
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    running = False
+                    break
+                batch.append(job)
+            _tell(batch, self._write(batch))
+
+    def _write(self, batch: Sequence[_Job]) -> list[tuple[bool, Any]]:
+        try:
+            with self.engine.begin() as connection:
+                outcomes = _apply(connection, [job.unit for job in batch])
+                self._batches += 1
+                if self._batches % _BATCHES_BETWEEN_SWEEPS == 0:
+                    sweep(connection, self._clock.time(), self._journal_keep)
+                return outcomes
+        except SQLAlchemyError as error:
+            refusal = Refusal(Reason.AUDIT_UNAVAILABLE, "the store could not write")
+            refusal.__cause__ = error
+            return [(False, refusal)] * len(batch)
+
+
+def sweep(connection: Connection, now: float, journal_keep: int) -> None:
+    """Remove what has had its time: used-up replay keys, and journal entries past the number kept."""
+    connection.execute(tables.replay.delete().where(tables.replay.c.until < now))
+    exchange = tables.exchange
+    for (sandbox,) in connection.execute(select(exchange.c.sandbox).distinct()).all():
+        oldest = connection.execute(
+            select(exchange.c.at)
+            .where(exchange.c.sandbox == sandbox)
+            .order_by(exchange.c.at.desc())
+            .offset(journal_keep)
+            .limit(1)
+        ).scalar()
+        if oldest is not None:
+            connection.execute(exchange.delete().where(exchange.c.sandbox == sandbox, exchange.c.at <= oldest))
+
+
+def claim(connection: Connection, keys: Sequence[ReplayKey]) -> set[tuple[str, str, str]]:
+    """Insert single-use keys; the ones that are new come back as ``(sandbox, kind, key)``."""
+    if not keys:
+        return set()
+    rows = {(key.sandbox, key.kind, key.key): key.until for key in keys}
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = (
+        dialect.insert(tables.replay)
+        .on_conflict_do_nothing()
+        .returning(tables.replay.c.sandbox, tables.replay.c.kind, tables.replay.c.key)
+    )
+    values = [{"sandbox": s, "kind": k, "key": v, "until": until, "value": ""} for (s, k, v), until in rows.items()]
+    return {(row[0], row[1], row[2]) for row in connection.execute(statement, values)}
+
+
+def _apply(connection: Connection, units: Sequence[Unit]) -> list[tuple[bool, Any]]:
+    plain = [key for unit in units if unit.work is None for key in unit.replay]
+    fresh = claim(connection, plain)
+    outcomes: list[tuple[bool, Any]] = []
+    audit: list[AuditEntry] = []
+    exchanges: list[dict[str, Any]] = []
+    for unit in units:
+        if unit.work is None:
+            wanted = {(key.sandbox, key.kind, key.key) for key in unit.replay}
+            if not wanted <= fresh:
+                outcomes.append((False, Replayed()))
+                continue
+            fresh -= wanted  # the same key twice in one batch: the second is the replay
+            outcomes.append((True, None))
+        else:
+            outcomes.append(_work(connection, unit))
+            if not outcomes[-1][0]:
+                continue
+        audit.extend(unit.audit)
+        if unit.exchange is not None:
+            exchanges.append(unit.exchange)
+    _append(connection, audit)
+    if exchanges:
+        connection.execute(insert(tables.exchange), exchanges)
+    return outcomes
+
+
+def _work(connection: Connection, unit: Unit) -> tuple[bool, Any]:
+    assert unit.work is not None
+    savepoint = connection.begin_nested()
+    try:
+        if len(claim(connection, unit.replay)) != len(unit.replay):
+            raise Replayed
+        result = unit.work(connection)
+        savepoint.commit()
+        return True, result
+    except SQLAlchemyError as error:
+        savepoint.rollback()
+        refusal = Refusal(Reason.STORE_UNAVAILABLE, "the write failed")
+        refusal.__cause__ = error
+        return False, refusal
+    except Exception as error:  # handed to the waiter, who knows what it means
+        savepoint.rollback()
+        return False, error
+
+
+def _append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    if not entries:
+        return
+    head = tables.audit_head
+    heads: dict[tuple[str, str], tuple[int, bytes, float]] = {}
+    known: set[tuple[str, str]] = set()
+    for chain in sorted({(entry.sandbox, entry.service) for entry in entries}):
+        row = connection.execute(
+            select(head.c.seq, head.c.hash, head.c.recorded)
+            .where(head.c.sandbox == chain[0], head.c.service == chain[1])
+            .with_for_update()
+        ).first()
+        if row is not None:
+            known.add(chain)
+        heads[chain] = (row[0], row[1], row[2]) if row is not None else (0, _GENESIS, 0.0)
+    rows = []
+    for entry in entries:
+        chain = (entry.sandbox, entry.service)
+        seq, previous, _ = heads[chain]
+        digest, body = entry.seal(seq + 1, previous)
+        heads[chain] = (seq + 1, digest, entry.recorded)
+        rows.append(
+            {
+                "sandbox": entry.sandbox,
+                "service": entry.service,
+                "seq": seq + 1,
+                "recorded": entry.recorded,
+                "patient": entry.patient,
+                "decision_ref": entry.decision_ref,
+                "elevated": entry.elevated,
+                "hash": digest,
+                "body": body,
+            }
+        )
+    connection.execute(insert(tables.audit), rows)
+    for chain, (seq, digest, recorded) in heads.items():
+        values = {"seq": seq, "hash": digest, "recorded": recorded}
+        if chain in known:
+            connection.execute(
+                update(head).where(head.c.sandbox == chain[0], head.c.service == chain[1]).values(values)
+            )
+        else:
+            # Two processes that both found no head collide on the primary key here: the batch of the
+            # second fails whole, and nothing it held was released.
+            connection.execute(insert(head).values(sandbox=chain[0], service=chain[1], **values))
+
+
+def _tell(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], bool, Any]]] = {}
+    for job, (good, value) in zip(batch, outcomes, strict=True):
+        loops.setdefault(job.loop, []).append((job.future, good, value))
+    for loop, answers in loops.items():
+        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _resolve(answers: Sequence[tuple[asyncio.Future[Any], bool, Any]]) -> None:
+    for future, good, value in answers:
+        if future.done():
+            continue
+        if good:
+            future.set_result(value)
+        else:
+            future.set_exception(value)
+
+
+def _engine(url: str, *, writer: bool) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=2 if writer else 8, max_overflow=8, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling is turned off: BEGIN is ours (SQLAlchemy, "pysqlite" notes).
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # ruling R60: durable means synced to disk
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        cursor.execute("PRAGMA cache_size=-16000")
+        cursor.execute("PRAGMA mmap_size=268435456")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
