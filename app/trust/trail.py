@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import Reason
 from app.sandboxes.state import Call
+from app.store.engine import ReplayKey
 from app.trust.facts import Facts
 from app.trust.principal import Access, Finding
 
@@ -32,6 +34,8 @@ class Trail:
     notes: dict[str, Any] = field(default_factory=dict)
     patient_key: str | None = None
     client_id: str | None = None
+    status_of: Callable[[Reason], int] | None = None  # the service's own statuses, for the audit record
+    replay: ReplayKey | None = None  # the proof's single-use key, claimed with the audit record
 
     def note(self, code: str, text: str, *, level: str = "note") -> None:
         """Record a finding (real-clients.md section 3)."""

@@ -1,0 +1,183 @@
+"""The outermost middleware: which sandbox and service a call is for, its exchange id, and its journal.
+
+It is plain ASGI: it hands the call to the service's own application, sends header names in canonical
+case (real-clients.md C6), and answers unknown sandboxes itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+import orjson
+
+from app import addresses
+from app.core import Core
+from app.errors import Refusal
+from app.ids import new_ulid
+from app.routers import journal
+from app.routers.common import SCOPE_KEY
+from app.sandboxes import manager
+from app.sandboxes.state import Call, SandboxState
+from app.store.engine import Unit
+from app.trust.trail import Trail
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOG: Final = logging.getLogger("sandkasse.http")
+EXCHANGE_HEADER: Final = b"Sandbox-Exchange"
+_CANONICAL: Final = {
+    b"www-authenticate": b"WWW-Authenticate",
+    b"dpop-nonce": b"DPoP-Nonce",
+    b"etag": b"ETag",
+    b"x-frame-options": b"X-Frame-Options",
+    b"nhn-securitylabel-nors-count": b"NHN-SecurityLabel-Nors-Count",
+    b"nhn-error-code": b"nhn-error-code",
+}
+_UNJOURNALED: Final = frozenset({addresses.WEB, "control"})
+
+
+class Resolver:
+    """Dispatches to ``apps[service]`` with the tail as path. ``apps['web']`` takes what no mount claims."""
+
+    def __init__(self, core: Core, apps: Mapping[str, App], lifespan: App) -> None:
+        self._core = core
+        self._apps = apps
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        core = self._core
+        exchange = new_ulid(core.ids, core.clock.time())
+        scheme, host = self._seen(scope)
+        where = addresses.resolve(scheme, host, scope["path"], public_url=core.settings.public_url)
+        try:
+            sandbox = await manager.state(core, where.sandbox)
+        except Refusal:
+            await _problem(send, 503, "The store does not answer", "try again later", exchange)
+            return
+        if sandbox is None:
+            await _problem(send, 404, "Unknown sandbox", "no sandbox of that name, or it has expired", exchange)
+            return
+        trail = Trail(self._call(where, sandbox, exchange, host))
+        inner = dict(scope)
+        inner.update(path=where.tail, raw_path=where.tail.encode(), root_path="", app_root_path="")
+        inner[SCOPE_KEY] = trail
+        app = self._apps.get(where.service, self._apps[addresses.WEB])
+        keep = core.settings.journal_body_bytes
+        if not core.settings.journal or where.service in _UNJOURNALED:
+            await app(inner, receive, _canonical(send, exchange))
+            return
+        recorder = _Recorder(receive, send, exchange, keep)
+        try:
+            await app(inner, recorder.receive, recorder.send)
+        finally:
+            row = journal.row(
+                trail,
+                method=scope["method"],
+                target=trail.call.url
+                + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else ""),
+                headers=scope["headers"],
+                request_body=bytes(recorder.asked),
+                status=recorder.status,
+                answer_headers=recorder.headers,
+                answer_body=bytes(recorder.answered),
+                answer_size=recorder.size,
+                seconds=core.clock.time() - trail.call.moment.real,
+                keep=keep,
+            )
+            core.store.post(Unit(exchange=row))
+
+    def _seen(self, scope: Scope) -> tuple[str, str]:
+        scheme, host = scope.get("scheme", "http"), ""
+        forwarded: dict[bytes, str] = {}
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value.decode("latin-1")
+            elif name in (b"x-forwarded-proto", b"x-forwarded-host"):
+                forwarded[name] = value.decode("latin-1").split(",")[0].strip()
+        peer = scope.get("client")
+        # Forwarded headers count only from proxies that are named (ruling R27).
+        if forwarded and peer is not None and peer[0] in self._core.settings.trusted_proxies:
+            scheme = forwarded.get(b"x-forwarded-proto", scheme)
+            host = forwarded.get(b"x-forwarded-host", host)
+        return scheme, host or "localhost"
+
+    def _call(self, where: addresses.Resolved, sandbox: SandboxState, exchange: str, host: str) -> Call:
+        tail = "" if where.tail == "/" else where.tail
+        return Call(
+            sandbox=sandbox,
+            service=where.service,
+            tail=where.tail,
+            base=where.base,
+            root=where.root,
+            url=where.base + tail,
+            issuer=addresses.address("helseid", where, public_url=self._core.settings.public_url),
+            host=host,
+            form=where.form,
+            exchange=exchange,
+            moment=sandbox.moment(self._core.clock.time()),
+        )
+
+
+class _Recorder:
+    """Passes messages through and keeps the beginning of both bodies."""
+
+    def __init__(self, receive: Receive, send: Send, exchange: str, keep: int) -> None:
+        self._receive = receive
+        self._send = _canonical(send, exchange)
+        self._keep = keep
+        self.asked = bytearray()
+        self.answered = bytearray()
+        self.size = 0
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request" and len(self.asked) < self._keep:
+            self.asked += message.get("body", b"")[: self._keep - len(self.asked)]
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = list(message.get("headers", ()))
+        elif message["type"] == "http.response.body":
+            body = message.get("body", b"")
+            self.size += len(body)
+            if len(self.answered) < self._keep:
+                self.answered += body[: self._keep - len(self.answered)]
+        await self._send(message)
+
+
+def _canonical(send: Send, exchange: str) -> Send:
+    async def sender(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [(_CANONICAL.get(name) or _title(name), value) for name, value in message.get("headers", ())]
+            headers.append((EXCHANGE_HEADER, exchange.encode()))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sender
+
+
+def _title(name: bytes) -> bytes:
+    return name.title() if name.islower() else name
+
+
+async def _problem(send: Send, status: int, title: str, detail: str, exchange: str) -> None:
+    body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    sender = _canonical(send, exchange)
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await sender({"type": "http.response.start", "status": status, "headers": headers})
+    await sender({"type": "http.response.body", "body": body})

@@ -1,0 +1,249 @@
+"""The one way patient data leave: facts, policy, search, filter, audit made durable, then the bytes.
+
+Nothing is given to the caller before its audit record is on disk (design principle 5). The proof's
+single-use key is claimed in the same transaction, so replay is caught across processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from sqlalchemy import Connection
+
+from app.core import Core
+from app.errors import Reason, Refusal
+from app.ids import new_ulid
+from app.store import registers
+from app.store.engine import AuditEntry, Replayed, Unit
+from app.trust import audit
+from app.trust.facts import Facts, Person
+from app.trust.policy import (
+    Decision,
+    FilterResult,
+    ObjectFacts,
+    Obligation,
+    Outcome,
+    ServicePolicy,
+    Verdict,
+    conclude,
+    decide,
+    filter_objects,
+)
+from app.trust.policy import Request as PolicyRequest
+from app.trust.principal import Access
+from app.trust.trail import Trail
+
+SECURITY_LOG: Final = logging.getLogger("sandkasse.security")
+REPLAY_TEXT: Final = "Detected a DPoP proof token replay."
+_INDEX_KEY: Final = ("audit-index-key",)
+_CODE: Final = {
+    Outcome.PERMIT: 0,
+    Outcome.PARTIAL: 0,
+    Outcome.EMPTY: 4,
+    Outcome.DENY: 4,
+    Outcome.ERROR: 4,
+}
+_FAILURES: Final = frozenset(
+    {Reason.PRIVACY_UNAVAILABLE, Reason.AUDIT_UNAVAILABLE, Reason.STORE_UNAVAILABLE, Reason.INTERNAL}
+)
+_SECURITY_ONLY: Final = frozenset(
+    {
+        Reason.TOKEN_MISSING,
+        Reason.TOKEN_INVALID,
+        Reason.DPOP_INVALID,
+        Reason.AUDIENCE_WRONG,
+        Reason.SCOPE_MISSING,
+        Reason.PID_MISSING,
+        Reason.USER_REQUIRED,
+        Reason.LEVEL_TOO_LOW,
+        Reason.ORG_MISSING,
+        Reason.PATIENT_ID_INVALID,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The bytes of an answer and the ids of what they show. ``total`` counts the matches, all pages."""
+
+    body: bytes
+    ids: tuple[str, ...] = ()
+    total: int = 0
+    status: int = 200
+    media_type: str = "application/fhir+json"
+
+
+class Source(Protocol):
+    """A service's stored data of one patient, read inside the snapshot the decision was made in."""
+
+    def objects(self, conn: Connection, person: Person) -> Sequence[ObjectFacts]:
+        """Every stored object of the patient, as the policy judges them."""
+
+    def search(self, conn: Connection, person: Person, dropped: frozenset[str]) -> Answer:
+        """What was asked for, without the objects whose keys are in ``dropped``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A decision whose audit record is durable. ``answer`` is None when nothing may be shown."""
+
+    decision: Decision
+    answer: Answer | None
+    facts: Facts
+
+
+async def release(core: Core, trail: Trail, access: Access, policy: ServicePolicy, op: str, source: Source) -> Released:
+    """Decide, search, filter, audit durably, and only then give the answer.
+
+    Raises ``Refusal``: PRIVACY_UNAVAILABLE, AUDIT_UNAVAILABLE, STORE_UNAVAILABLE, or DPOP_INVALID when
+    the proof was used before in any process.
+    """
+    trail.access, trail.policy = access, policy.name
+    privacy_up = await _privacy_answers(trail)
+
+    def judge(conn: Connection) -> Released:
+        facts = registers.gather(
+            conn,
+            access.sandbox,
+            policy.name,
+            access.patient_nin,
+            access.principal.pid,
+            access.principal.hpr,
+            (access.principal.orgnr_parent, access.principal.orgnr_child),
+            access.moment.sandbox,
+        )
+        if not privacy_up:
+            facts = replace(facts, privacy_available=False)
+        trail.facts = facts
+        request = PolicyRequest(
+            access=access, facts=facts, service=policy, op=op, mode=trail.call.sandbox.settings.mode
+        )
+        decision = decide(request)
+        if decision.outcome is not Outcome.PERMIT or facts.patient is None:
+            return Released(decision, None, facts)
+        stored = source.objects(conn, facts.patient) if facts.settings else ()
+        verdicts = filter_objects(stored, request)
+        answer = source.search(conn, facts.patient, _dropped(verdicts))
+        final = conclude(request, decision, verdicts, len(stored))
+        trail.dropped = tuple((key, rule, reason.value if reason else "") for key, rule, reason in _drops(verdicts))
+        shown = final.outcome in (Outcome.PERMIT, Outcome.PARTIAL)
+        return Released(final, answer if shown else None, facts)
+
+    released = await core.store.read(judge)
+    decision = released.decision
+    trail.outcome, trail.reason, trail.rule = decision.outcome.value, decision.reason, decision.rule
+    trail.obligations = tuple(sorted(item.value for item in decision.obligations))
+    ids = released.answer.ids if released.answer is not None else ()
+    trail.released = ids
+    await _commit(core, trail, access, await _entries(core, trail, access, decision, ids))
+    return released
+
+
+@asynccontextmanager
+async def accountable(core: Core, trail: Trail, access: Access, policy: ServicePolicy) -> AsyncIterator[None]:
+    """Audit a refusal raised inside: stage A passed and the patient is known, so the attempt counts (R58)."""
+    trail.access, trail.policy = access, policy.name
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.reason in _SECURITY_ONLY or access.patient_nin is None or trail.outcome is not None:
+            raise
+        trail.outcome, trail.reason, trail.detail = Outcome.ERROR.value, refusal.reason, refusal.detail
+        attempt = Decision(Outcome.ERROR, refusal.reason, None, frozenset())
+        if refusal.reason is not Reason.AUDIT_UNAVAILABLE:
+            await _commit(core, trail, access, await _entries(core, trail, access, attempt, ()))
+        raise
+
+
+async def claim_proof(core: Core, trail: Trail) -> None:
+    """Claim the proof's single-use key where nothing is released. Raises ``Refusal(DPOP_INVALID)``."""
+    if trail.replay is None:
+        return
+    try:
+        await core.store.commit(Unit(replay=(trail.replay,)))
+    except Replayed as error:
+        raise Refusal(Reason.DPOP_INVALID, REPLAY_TEXT) from error
+
+
+def security_event(trail: Trail, refusal: Refusal) -> None:
+    """One line to the security log for a refusal before the patient is known: no number, no token (R58)."""
+    SECURITY_LOG.warning(
+        "refused %s sandbox=%s service=%s exchange=%s client=%s",
+        refusal.reason.value,
+        trail.call.sandbox.id,
+        trail.call.service,
+        trail.call.exchange,
+        trail.client_id or "-",
+    )
+
+
+async def _privacy_answers(trail: Trail) -> bool:
+    fault = trail.call.sandbox.faults.get("privacy")
+    if fault is None:
+        return True
+    if fault == "timeout":
+        # Real time, whatever the sandbox clock says (ruling R44).
+        await asyncio.sleep(trail.call.sandbox.settings.privacy_timeout)
+    return False
+
+
+async def _entries(
+    core: Core, trail: Trail, access: Access, decision: Decision, ids: tuple[str, ...]
+) -> tuple[AuditEntry, ...]:
+    key = await _index_key(core)
+    elevated = Obligation.BREAK_GLASS in decision.obligations
+    code = 8 if decision.reason in _FAILURES else _CODE[decision.outcome]
+    event = audit.Event(
+        outcome=decision.outcome.value,
+        code=code,
+        reason=decision.reason.value if decision.reason is not None else None,
+        rule=decision.rule,
+        obligations=trail.obligations,
+        dropped=len(trail.dropped),
+        elevated=elevated,
+        status=200 if decision.reason is None or trail.status_of is None else trail.status_of(decision.reason),
+        target=ids,
+    )
+    events = [replace(event, kind="decision", target=()), event] if elevated else [event]
+    return tuple(
+        audit.entry(new_ulid(core.ids, access.moment.real), trail, access, item, index_key=key) for item in events
+    )
+
+
+async def _index_key(core: Core) -> bytes:
+    known = core.misc.get(_INDEX_KEY)
+    if isinstance(known, bytes):
+        return known
+    made = core.ids.random(32)
+    key = await core.store.write(lambda conn: audit.index_key(conn, made))
+    core.misc.put(_INDEX_KEY, key)
+    return key
+
+
+async def _commit(core: Core, trail: Trail, access: Access, entries: tuple[AuditEntry, ...]) -> None:
+    if trail.call.sandbox.faults.get("audit") is not None:
+        raise Refusal(Reason.AUDIT_UNAVAILABLE, "the audit cannot be written", source="personvern 7, stage I")
+    replays = (trail.replay,) if trail.replay is not None else ()
+    try:
+        await core.store.commit(Unit(replay=replays, audit=entries))
+    except Replayed as error:
+        trail.outcome, trail.reason = Outcome.ERROR.value, Reason.DPOP_INVALID
+        trail.released = ()
+        raise Refusal(Reason.DPOP_INVALID, REPLAY_TEXT) from error
+
+
+def _dropped(result: FilterResult) -> frozenset[str]:
+    return frozenset(key for key, _, _ in _drops(result))
+
+
+def _drops(result: FilterResult) -> list[tuple[str, str, Reason | None]]:
+    return [
+        (key, verdict.rule or "", verdict.reason)
+        for key, verdict in result.verdicts.items()
+        if verdict.verdict is Verdict.DROP
+    ]
