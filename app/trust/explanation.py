@@ -50,20 +50,19 @@ def explanation(trail: Trail, redact: Callable[[str], str]) -> dict[str, Any]:
 
 def rules(trail: Trail) -> list[dict[str, Any]]:
     """Every rule looked at, in order, with whether it fired; the same rows decide on the wire (R63)."""
-    service = policy.BY_NAME.get(trail.policy or "")
-    if trail.access is None or trail.facts is None or service is None:
+    if trail.access is None or trail.facts is None or trail.policy is None:
         return []
     request = policy.Request(
         access=trail.access,
         facts=trail.facts,
-        service=service,
-        op=trail.notes.get("op", "search"),
+        service=trail.policy,
+        op=trail.op,
         mode=trail.call.sandbox.settings.mode,
     )
     return [
         {
             "rule": result.rule,
-            "stage": result.stage,
+            "stage": result.stage.value,
             "fired": result.fired,
             "outcome": result.outcome.value if result.outcome is not None else None,
             "reason": result.reason.value if result.reason is not None else None,

@@ -106,6 +106,21 @@ class OrganisationRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Fullmakt:
+    """The mandate the patient has given the acting person: its areas, and its period in epoch seconds.
+
+    ``None`` is an open end; the end is exclusive (personvern.md section 5).
+    """
+
+    areas: frozenset[str] = frozenset()
+    valid_from: float | None = None
+    valid_to: float | None = None
+
+    def valid(self, now: float) -> bool:
+        return (self.valid_from is None or self.valid_from <= now) and (self.valid_to is None or now < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The register side of a request. ``settings`` holds only those active now, for this service."""
 
@@ -119,3 +134,5 @@ class Facts:
     has_data: bool = False  # the patient has stored data in this service
     privacy_available: bool = True
     gp_hpr: str | None = None
+    fullmakt: Fullmakt | None = None  # from the patient to ``actor``
+    guardian_scopes: frozenset[str] = frozenset()  # of ``actor`` for the patient, e.g. PersonalInterests

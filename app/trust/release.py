@@ -24,12 +24,11 @@ from app.trust import audit
 from app.trust.facts import Facts, Person
 from app.trust.policy import (
     Decision,
-    FilterResult,
     ObjectFacts,
     Obligation,
+    Op,
     Outcome,
     ServicePolicy,
-    Verdict,
     conclude,
     decide,
     filter_objects,
@@ -97,13 +96,13 @@ class Released:
     facts: Facts
 
 
-async def release(core: Core, trail: Trail, access: Access, policy: ServicePolicy, op: str, source: Source) -> Released:
+async def release(core: Core, trail: Trail, access: Access, policy: ServicePolicy, op: Op, source: Source) -> Released:
     """Decide, search, filter, audit durably, and only then give the answer.
 
     Raises ``Refusal``: PRIVACY_UNAVAILABLE, AUDIT_UNAVAILABLE, STORE_UNAVAILABLE, or DPOP_INVALID when
     the proof was used before in any process.
     """
-    trail.access, trail.policy = access, policy.name
+    trail.access, trail.policy, trail.op = access, policy, op
     privacy_up = await _privacy_answers(trail)
 
     def judge(conn: Connection) -> Released:
@@ -124,15 +123,17 @@ async def release(core: Core, trail: Trail, access: Access, policy: ServicePolic
             access=access, facts=facts, service=policy, op=op, mode=trail.call.sandbox.settings.mode
         )
         decision = decide(request)
-        if decision.outcome is not Outcome.PERMIT or facts.patient is None:
+        if not decision.releases or facts.patient is None:
             return Released(decision, None, facts)
         stored = source.objects(conn, facts.patient) if facts.settings else ()
         verdicts = filter_objects(stored, request)
-        answer = source.search(conn, facts.patient, _dropped(verdicts))
         final = conclude(request, decision, verdicts, len(stored))
-        trail.dropped = tuple((key, rule, reason.value if reason else "") for key, rule, reason in _drops(verdicts))
-        shown = final.outcome in (Outcome.PERMIT, Outcome.PARTIAL)
-        return Released(final, answer if shown else None, facts)
+        trail.dropped = tuple((item.key, item.rule, item.reason.value) for item in verdicts.dropped)
+        if not final.releases:
+            return Released(final, None, facts)
+        return Released(
+            final, source.search(conn, facts.patient, frozenset(item.key for item in verdicts.dropped)), facts
+        )
 
     released = await core.store.read(judge)
     decision = released.decision
@@ -147,14 +148,14 @@ async def release(core: Core, trail: Trail, access: Access, policy: ServicePolic
 @asynccontextmanager
 async def accountable(core: Core, trail: Trail, access: Access, policy: ServicePolicy) -> AsyncIterator[None]:
     """Audit a refusal raised inside: stage A passed and the patient is known, so the attempt counts (R58)."""
-    trail.access, trail.policy = access, policy.name
+    trail.access, trail.policy = access, policy
     try:
         yield
     except Refusal as refusal:
         if refusal.reason in _SECURITY_ONLY or access.patient_nin is None or trail.outcome is not None:
             raise
         trail.outcome, trail.reason, trail.detail = Outcome.ERROR.value, refusal.reason, refusal.detail
-        attempt = Decision(Outcome.ERROR, refusal.reason, None, frozenset())
+        attempt = Decision(Outcome.ERROR, refusal.reason)
         if refusal.reason is not Reason.AUDIT_UNAVAILABLE:
             await _commit(core, trail, access, await _entries(core, trail, access, attempt, ()))
         raise
@@ -235,15 +236,3 @@ async def _commit(core: Core, trail: Trail, access: Access, entries: tuple[Audit
         trail.outcome, trail.reason = Outcome.ERROR.value, Reason.DPOP_INVALID
         trail.released = ()
         raise Refusal(Reason.DPOP_INVALID, REPLAY_TEXT) from error
-
-
-def _dropped(result: FilterResult) -> frozenset[str]:
-    return frozenset(key for key, _, _ in _drops(result))
-
-
-def _drops(result: FilterResult) -> list[tuple[str, str, Reason | None]]:
-    return [
-        (key, verdict.rule or "", verdict.reason)
-        for key, verdict in result.verdicts.items()
-        if verdict.verdict is Verdict.DROP
-    ]

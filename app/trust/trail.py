@@ -10,6 +10,7 @@ from app.errors import Reason
 from app.sandboxes.state import Call
 from app.store.engine import ReplayKey
 from app.trust.facts import Facts
+from app.trust.policy.model import Op, ServicePolicy
 from app.trust.principal import Access, Finding
 
 
@@ -26,7 +27,8 @@ class Trail:
     detail: str | None = None
     rule: str | None = None
     outcome: str | None = None
-    policy: str | None = None  # name of the ServicePolicy judged by
+    policy: ServicePolicy | None = None
+    op: Op = "search"
     operation: str | None = None
     obligations: tuple[str, ...] = ()
     dropped: tuple[tuple[str, str, str], ...] = ()  # object key, rule, reason
