@@ -11,6 +11,8 @@ from app.store.engine import Store
 from app.trust.cache import BoundedCache
 from app.trust.jose import Key
 
+_PROOFS = 65_536  # DPoP proofs this process remembers; the store decides for all of them
+
 
 @dataclass(frozen=True)
 class Core:
@@ -23,8 +25,10 @@ class Core:
     keys: BoundedCache[tuple[str, ...], Key] = field(init=False)
     tokens: BoundedCache[bytes, object] = field(init=False)
     misc: BoundedCache[tuple[str, ...], object] = field(init=False)
+    proofs: BoundedCache[tuple[str, ...], bool] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", BoundedCache(self.settings.key_cache_size))
         object.__setattr__(self, "tokens", BoundedCache(self.settings.token_cache_size))
+        object.__setattr__(self, "proofs", BoundedCache(_PROOFS))
         object.__setattr__(self, "misc", BoundedCache(self.settings.token_cache_size))

@@ -7,6 +7,7 @@ single-use key is claimed in the same transaction, so replay is caught across pr
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.ids import new_ulid
-from app.store import registers
+from app.store import leases, registers
 from app.store.engine import AuditEntry, Replayed, Unit
 from app.trust import audit
 from app.trust.facts import Facts, Person
@@ -102,6 +103,8 @@ async def release(core: Core, trail: Trail, access: Access, policy: ServicePolic
     Raises ``Refusal``: PRIVACY_UNAVAILABLE, AUDIT_UNAVAILABLE, STORE_UNAVAILABLE, or DPOP_INVALID when
     the proof was used before in any process.
     """
+    access = await _bound(core, trail, access)
+    policy = _settled(policy, trail)
     trail.access, trail.policy, trail.op = access, policy, op
     privacy_up = await _privacy_answers(trail)
 
@@ -181,6 +184,25 @@ def security_event(trail: Trail, refusal: Refusal) -> None:
         trail.call.exchange,
         trail.client_id or "-",
     )
+
+
+def _settled(policy: ServicePolicy, trail: Trail) -> ServicePolicy:
+    """The policy with the sandbox's own limit on the age of an attest."""
+    limit = trail.call.sandbox.settings.attest_max_age
+    return policy if policy.attest_max_age == limit else replace(policy, attest_max_age=limit)
+
+
+async def _bound(core: Core, trail: Trail, access: Access) -> Access:
+    """With ``attest_binding=strict`` an attest belongs to the first patient it was used for (ruling R16)."""
+    attest, settings = access.attest, trail.call.sandbox.settings
+    if settings.attest_binding == "none" or attest is None or attest.patient is not None or access.patient_nin is None:
+        return access
+    key = hashlib.sha256(f"{access.principal.pid}\x1f{attest.decision_ref}\x1f{attest.toa}".encode()).hexdigest()
+    now, nin = access.moment.sandbox, access.patient_nin.encode()
+    patient = await core.store.write(
+        lambda conn: leases.bind(conn, access.sandbox, "attest", key, nin, now, now + 2 * settings.attest_max_age)
+    )
+    return replace(access, attest=replace(attest, patient=patient.decode()))
 
 
 async def _privacy_answers(trail: Trail) -> bool:
