@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -101,11 +102,11 @@ class Store:
     def close(self) -> None:
         """Finish what was handed in, then close. Nothing accepted is lost."""
         self._writer.stop()
-        connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is not None:
+        open_one: tuple[Connection, Any] | None = getattr(self._local, "connection", None)
+        if open_one is not None:
             with suppress(SQLAlchemyError):
-                connection.close()
-            del self._local.connection
+                open_one[0].close()
+            self._local.connection = None
         self._reader.dispose()
         self._writer.engine.dispose()
 
@@ -120,7 +121,7 @@ class Store:
             if self.embedded:
                 return self.read_now(fn)
             return await anyio.to_thread.run_sync(self.read_now, fn)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise Refusal(Reason.STORE_UNAVAILABLE, "the store does not answer") from error
 
     async def commit(self, unit: Unit) -> Any:
@@ -134,6 +135,10 @@ class Store:
         self._writer.put(_Job(unit, loop, future))
         return await future
 
+    def post(self, unit: Unit) -> None:
+        """Hand in a unit nobody waits for: a journal entry, which may be lost when the process is killed."""
+        self._writer.put(_Job(unit, None, None))
+
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run ``fn`` in the writer's transaction; durable when it returns, rolled back when it raises."""
         result: T = await self.commit(Unit(work=fn))
@@ -146,25 +151,37 @@ class Store:
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
-        connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._reader.connect()
-            self._local.connection = connection
-        try:
-            with connection.begin():
+        if not self.embedded:
+            with self._reader.connect() as connection, connection.begin():
                 yield connection
-        except SQLAlchemyError:
-            with suppress(SQLAlchemyError):
-                connection.close()
-            self._local.connection = None
+            return
+        # One connection a thread, and BEGIN and COMMIT said to the driver: the library's own transaction
+        # handling costs more than a typical read.
+        open_one: tuple[Connection, Any] | None = getattr(self._local, "connection", None)
+        if open_one is None:
+            connection = self._reader.connect()
+            open_one = (connection, connection.connection.driver_connection)
+            self._local.connection = open_one
+        connection, driver = open_one
+        try:
+            driver.execute("BEGIN")
+            yield connection
+            driver.execute("COMMIT")
+        except BaseException as error:
+            if isinstance(error, SQLAlchemyError):
+                with suppress(SQLAlchemyError):
+                    connection.close()
+                self._local.connection = None
+            elif driver.in_transaction:
+                driver.execute("ROLLBACK")
             raise
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     unit: Unit
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None
+    future: asyncio.Future[Any] | None
 
 
 class _Writer(threading.Thread):
@@ -349,6 +366,8 @@ def _append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
 def _tell(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
     loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], bool, Any]]] = {}
     for job, (good, value) in zip(batch, outcomes, strict=True):
+        if job.loop is None or job.future is None:
+            continue
         loops.setdefault(job.loop, []).append((job.future, good, value))
     for loop, answers in loops.items():
         with suppress(RuntimeError):  # the loop has closed: nobody waits any more
@@ -368,7 +387,8 @@ def _resolve(answers: Sequence[tuple[asyncio.Future[Any], bool, Any]]) -> None:
 def _engine(url: str, *, writer: bool) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=2 if writer else 8, max_overflow=8, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+    arguments = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
+    engine = create_engine(url, connect_args=arguments, isolation_level=None if writer else "AUTOCOMMIT")
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -382,8 +402,10 @@ def _engine(url: str, *, writer: bool) -> Engine:
         cursor.execute("PRAGMA mmap_size=268435456")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+    if writer:
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

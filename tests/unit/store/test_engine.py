@@ -2,12 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from app.clock import ManualClock
 from app.errors import Reason, Refusal
@@ -163,10 +163,9 @@ def test_sweep_forgets_expired_keys_and_old_exchanges(store: Store) -> None:
         sweep(conn, 5.0, 3)
 
     store.write_now(fill)
-    count: Callable[[Any], Any] = lambda table: (
-        lambda conn: conn.execute(  # noqa: E731
-            select(func.count()).select_from(table)
-        ).scalar()
-    )
-    assert store.read_now(count(tables.replay)) == 5
-    assert store.read_now(count(tables.exchange)) == 3
+
+    def count(table: Table) -> int:
+        return store.read_now(lambda conn: conn.execute(select(func.count()).select_from(table)).scalar_one())
+
+    assert count(tables.replay) == 5
+    assert count(tables.exchange) == 3

@@ -1,0 +1,115 @@
+"""Client authentication by ``private_key_jwt`` (trust.md section 2.2, rulings C2 and C7–C12)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from app.store import clients as client_store
+from app.store import grants as grant_store
+from app.trust.jose import b64encode
+from app.trust.sts.clients import Client, Profile
+from app.trust.sts.context import Context, Tolerance
+from app.trust.sts.errors import StsError
+from app.trust.sts.parameters import Parameters
+from app.trust.sts.signed import CLIENT_TYP, check_audience, check_signature, read_jwt
+from app.trust.sts.times import check_times
+
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ERROR: Final = "invalid_client"
+_MAX_JTI: Final = 512
+_USED: Final = "used"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated client.
+
+    ``key`` names the assertion, ``digest`` is its SHA-256, ``until`` the real time it is worthless after;
+    ``state`` is what the store knew of it before.
+    """
+
+    client: Client
+    profile: Profile
+    claims: Mapping[str, Any]
+    key: str
+    digest: str
+    until: float
+    state: str | None
+
+
+async def authenticate(context: Context, parameters: Parameters) -> Caller:
+    """Who sent the request. Raises ``StsError("invalid_client")``; nothing is written yet (see ``settle``)."""
+    text = parameters.get("client_assertion")
+    if text is None or parameters.get("client_assertion_type") != ASSERTION_TYPE:
+        raise StsError(_ERROR, "authenticate with private_key_jwt: client_assertion and client_assertion_type")
+    jwt = read_jwt(context, text, _ERROR)
+    client_id, jti = _identity(jwt.claims, parameters.get("client_id"))
+    context.trail.client_id = client_id
+    key = f"{len(client_id)}:{client_id}{jti}"
+    sandbox = context.sandbox.id
+    client, state = await context.core.store.read(
+        lambda conn: (
+            client_store.find(conn, sandbox, client_id),
+            grant_store.assertion_state(conn, sandbox, key),
+        )
+    )
+    if client is None:
+        raise StsError(_ERROR, "unknown client")
+    profile = context.profile_of(client)
+    tolerance = Tolerance(context, profile, _ERROR)
+    check_signature(jwt, client, tolerance)
+    _check_typ(jwt.header.get("typ"), tolerance)
+    check_audience(jwt.claims, tolerance)
+    until = check_times(jwt.claims, context.moment, tolerance)
+    caller = Caller(client, profile, jwt.claims, key, b64encode(hashlib.sha256(text.encode()).digest()), until, state)
+    _check_replay(caller, tolerance)
+    return caller
+
+
+def settle(conn: Connection, sandbox: str, caller: Caller, *, challenged: bool = False) -> bool:
+    """Record the assertion as used, or as answered with a nonce challenge (ruling C2).
+
+    False when another request with the same ``jti`` was first.
+    """
+    state = _challenged(caller.digest) if challenged else _USED
+    return grant_store.settle_assertion(conn, sandbox, caller.key, state, caller.until, expected=caller.state)
+
+
+def replayed() -> StsError:
+    return StsError(_ERROR, "the client assertion was used before")
+
+
+def _identity(claims: Mapping[str, Any], sent: str | None) -> tuple[str, str]:
+    issuer, subject, jti = claims.get("iss"), claims.get("sub"), claims.get("jti")
+    if not isinstance(issuer, str) or not issuer or issuer != subject:
+        raise StsError(_ERROR, "iss and sub must both be the client_id")
+    if sent is not None and sent != subject:
+        raise StsError(_ERROR, "client_id is not the subject of the client assertion")
+    if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI or len(issuer) > _MAX_JTI:
+        raise StsError(_ERROR, f"the client assertion needs a jti of at most {_MAX_JTI} characters")
+    return issuer, jti
+
+
+def _check_typ(typ: object, tolerance: Tolerance) -> None:
+    if typ == CLIENT_TYP:
+        return
+    if typ is not None and typ != "JWT":
+        raise StsError(_ERROR, f"typ must be {CLIENT_TYP}")
+    tolerance.risk("T-19", f"typ of the client assertion is not {CLIENT_TYP}")
+
+
+def _check_replay(caller: Caller, tolerance: Tolerance) -> None:
+    if caller.state is None:
+        return
+    if caller.state != _challenged(caller.digest) or tolerance.profile == "strict":
+        raise replayed()
+    tolerance.note("C2", "the client assertion was sent again after a nonce challenge")
+
+
+def _challenged(digest: str) -> str:
+    return "challenged:" + digest
