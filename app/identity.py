@@ -53,9 +53,7 @@ _SYSTEM_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 _P01: Final = "14838449698"
 DEFAULT_ALIASES: Final[Mapping[str, str]] = MappingProxyType({"05076600324": _P01, "10086055555": _P01})
 """Published numbers that fail their control digits, read as P01 (section 1.6, ruling R50)."""
-DOCS_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
-    {**DEFAULT_ALIASES, "12345678901": _P01, "12345678910": _P01}
-)
+DOCS_ALIASES: Final[Mapping[str, str]] = MappingProxyType({**DEFAULT_ALIASES, "12345678901": _P01, "12345678910": _P01})
 """As ``DEFAULT_ALIASES``, with the placeholders of public documents (setting ``docs_aliases``)."""
 DOCS_ORGNR_ALIASES: Final = frozenset({"921592761", "123456789"})
 

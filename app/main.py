@@ -16,12 +16,16 @@ from app.clock import RealClock, SystemClock
 from app.core import Core
 from app.ids import IdSource, SystemIds
 from app.routers import control, helseid, helseid_ttt, pps, pps_sandbox, trust_probe, web
+from app.routers.control.ports import Ports
 from app.routers.resolver import App, Resolver
+from app.sandboxes import manager
+from app.services.provesvar.ingest_fhir import put_fhir
 from app.settings import Settings
 from app.store import migrate
 from app.store.engine import Store
 from app.synthetic import seed
 from app.trust import audit, issuer_keys
+from app.trust.sts.orders import fill_order
 
 LOG: Final = logging.getLogger("sandkasse")
 _HOUR: Final = 3600.0
@@ -44,7 +48,7 @@ def create_app(
         "pps-sandbox": pps_sandbox.create(core),
         "trust-probe": trust_probe.create(core),
         "trust-probe-bearer": trust_probe.create_bearer(core),
-        "control": control.create(core),
+        "control": control.create(core, Ports(seeder=seed.fill, mint=fill_order, put_fhir=put_fhir)),
     }
     apps: dict[str, App] = {**services, addresses.WEB: web.create(core, services)}
     return Resolver(core, apps, FastAPI(lifespan=_lifespan(core)))
@@ -57,10 +61,10 @@ def app_factory() -> Resolver:
 
 async def start(core: Core) -> None:
     """Bring the database up to date, make what the first start must make, and start the writer."""
-    migrate.upgrade(core.store)
+    migrate.prepare(core.store)
     core.store.start()
     await issuer_keys.ensure(core)
-    await seed.ensure_default(core)
+    await manager.ensure(core, seeder=seed.fill if core.settings.seed_on_start else seed.fill_bare)
 
 
 async def checkpoint(core: Core) -> None:

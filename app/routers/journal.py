@@ -6,7 +6,7 @@ National numbers are masked and credentials left out, so the journal can be show
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -15,11 +15,13 @@ from app.clock import rfc3339
 from app.trust.explanation import explanation
 from app.trust.trail import Trail
 
-_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})\d{5}(?!\d)")
+_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z-])(\d{6})\d{5}(?![0-9A-Za-z-])")
 _SECRET_HEADERS: Final = frozenset({"authorization", "dpop", "x-admin-key", "x-auth-key", "cookie", "set-cookie"})
-_SECRET_FIELDS: Final = re.compile(
-    r"((?:client_assertion|request|code|code_verifier|refresh_token|subject_token|token|id_token_hint"
-    r"|access_token|id_token|accessTokenJwt|dPoPProof|d|p|q|dp|dq|qi)(?:=|\"\s*:\s*\"))[^&\"\s]+"
+_SECRET_FIELD: Final = re.compile(
+    r"(?<=[?&])((?:client_assertion|request|code|code_verifier|refresh_token|subject_token|token|id_token_hint)=)[^&\s]+"
+)
+_SECRET_MEMBER: Final = re.compile(
+    r'("(?:access_token|refresh_token|id_token|request_uri|accessTokenJwt|dPoPProof|d|p|q|dp|dq|qi)"\s*:\s*)"[^"]*"'
 )
 _JWT: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
@@ -80,33 +82,24 @@ def row(
 
 def redact(text: str) -> str:
     """Mask national numbers, JWTs and the values of secret fields."""
-    return _NUMBER.sub(r"\1*****", _JWT.sub("<jwt>", _SECRET_FIELDS.sub(r"\1<hidden>", text)))
+    text = _SECRET_FIELD.sub(r"\1<hidden>", "&" + text)[1:]
+    text = _SECRET_MEMBER.sub(r'\1"<hidden>"', text)
+    return _NUMBER.sub(r"\1*****", _JWT.sub("<jwt>", text))
 
 
 def _headers(headers: Sequence[tuple[bytes, bytes]]) -> list[list[str]]:
     shown = []
     for raw_name, raw_value in headers:
-        name = raw_name.decode("latin-1")
-        secret = name.lower() in _SECRET_HEADERS
-        value = raw_value.decode("latin-1")
-        shown.append(
-            [
-                name,
-                f"{value.partition(' ')[0]} <hidden>"
-                if secret and " " in value
-                else "<hidden>"
-                if secret
-                else redact(value),
-            ]
-        )
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        shown.append([name, _hidden(value) if name.lower() in _SECRET_HEADERS else redact(value)])
     return shown
+
+
+def _hidden(value: str) -> str:
+    """The scheme of a credential, never the credential."""
+    scheme, space, _ = value.partition(" ")
+    return f"{scheme} <hidden>" if space else "<hidden>"
 
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
-
-
-def plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping with its strings redacted, for claims and attests."""
-    masked: dict[str, Any] = orjson.loads(redact(orjson.dumps(dict(value), default=str).decode()))
-    return masked

@@ -6,7 +6,6 @@ case (real-clients.md C6), and answers unknown sandboxes itself.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -29,15 +28,24 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LOG: Final = logging.getLogger("sandkasse.http")
-EXCHANGE_HEADER: Final = b"Sandbox-Exchange"
+
+class HeaderName(bytes):
+    """A header name that keeps its case on the wire: uvicorn sends ``name.lower()``, clients compare (C6)."""
+
+    def lower(self) -> HeaderName:
+        return self
+
+
+EXCHANGE_HEADER: Final = HeaderName(b"Sandbox-Exchange")
 _CANONICAL: Final = {
-    b"www-authenticate": b"WWW-Authenticate",
-    b"dpop-nonce": b"DPoP-Nonce",
-    b"etag": b"ETag",
-    b"x-frame-options": b"X-Frame-Options",
-    b"nhn-securitylabel-nors-count": b"NHN-SecurityLabel-Nors-Count",
-    b"nhn-error-code": b"nhn-error-code",
+    b"www-authenticate": HeaderName(b"WWW-Authenticate"),
+    b"dpop-nonce": HeaderName(b"DPoP-Nonce"),
+    b"etag": HeaderName(b"ETag"),
+    b"nhn-securitylabel-nors-count": HeaderName(b"NHN-SecurityLabel-Nors-Count"),
+    # The server reads these three itself, by their lower-case names.
+    b"content-length": b"content-length",
+    b"transfer-encoding": b"transfer-encoding",
+    b"connection": b"connection",
 }
 _UNJOURNALED: Final = frozenset({addresses.WEB, "control"})
 
@@ -172,7 +180,7 @@ def _canonical(send: Send, exchange: str) -> Send:
 
 
 def _title(name: bytes) -> bytes:
-    return name.title() if name.islower() else name
+    return HeaderName(name.title())
 
 
 async def _problem(send: Send, status: int, title: str, detail: str, exchange: str) -> None:
