@@ -186,7 +186,7 @@ def _add_front_channel(app: FastAPI, core: Core) -> None:
 
     @app.get("/connect/checksession", include_in_schema=False)
     async def checksession(request: Request) -> Response:
-        return pages.check_session(request)
+        return pages.check_session()
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -61,7 +61,7 @@ def logged_out(request: Request) -> Response:
     return _page(request, "login_out.html", 200)
 
 
-def check_session(request: Request) -> Response:
+def check_session() -> Response:
     """The frame of OpenID Connect Session Management; it says that nothing has changed."""
     return HTMLResponse("<!doctype html><html lang='en'><title>Session</title></html>")
 

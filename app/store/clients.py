@@ -17,6 +17,9 @@ _ALGORITHM = "ES256"  # ruling R24
 
 
 def find(conn: Connection, sandbox: str, client_id: str) -> Client | None:
+    """The client, None when there is none. ``client_id`` may be any text somebody sent."""
+    if not client_id.isprintable():  # PostgreSQL takes no NUL
+        return None
     body = conn.execute(select(table.c.body).where(table.c.sandbox == sandbox, table.c.id == client_id)).scalar()
     return load_client(orjson.loads(body)) if body is not None else None
 

@@ -414,13 +414,7 @@ def _(world: World) -> None:
     assert world.findings == []
 
 
-_LOWERED = "uvicorn's httptools protocol lower-cases header names: the resolver must hand it names that resist that"
-_MARKS = {"RC-5": pytest.mark.xfail(strict=True, reason=_LOWERED)}
-
-
-@pytest.mark.parametrize(
-    "run", [pytest.param(function, id=name, marks=_MARKS.get(name, ())) for name, function in _CASES]
-)
+@pytest.mark.parametrize("run", [pytest.param(function, id=name) for name, function in _CASES])
 def test_real_clients(run: Case, world: World) -> None:
     run(world)
 

@@ -60,7 +60,7 @@ class Epj:
         return _sign({"alg": self.alg, "typ": "client-authentication+jwt"}, header, full, claims, jwk or self.jwk)
 
     def request_object(self, *, header: Mapping[str, Any] | None = None, jwk: Any = None, **claims: Any) -> str:
-        return self.assertion(header=header, jwk=jwk, client_id=self.id, **claims)
+        return self.assertion(header=header, jwk=jwk, **{"client_id": self.id, **claims})
 
     def proof(
         self,
@@ -81,7 +81,8 @@ class Epj:
 
     def nonce(self) -> str:
         """A nonce from a challenge."""
-        answer = self.post("token", {"grant_type": "client_credentials"}, proof=self.proof())
+        proof = self.proof(f"{self.issuer}/connect/token")
+        answer = self.post("token", {"grant_type": "client_credentials"}, proof=proof)
         assert answer.json()["error"] == "use_dpop_nonce", answer.text
         return answer.headers["DPoP-Nonce"]
 

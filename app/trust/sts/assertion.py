@@ -49,7 +49,6 @@ async def authenticate(context: Context, parameters: Parameters) -> Caller:
         raise StsError(_ERROR, "authenticate with private_key_jwt: client_assertion and client_assertion_type")
     jwt = read_jwt(context, text, _ERROR)
     client_id, jti = _identity(jwt.claims, parameters.get("client_id"))
-    context.trail.client_id = client_id
     key = f"{len(client_id)}:{client_id}{jti}"
     sandbox = context.sandbox.id
     client, state = await context.core.store.read(
@@ -60,6 +59,7 @@ async def authenticate(context: Context, parameters: Parameters) -> Caller:
     )
     if client is None:
         raise StsError(_ERROR, "unknown client")
+    context.trail.client_id = client_id
     profile = context.profile_of(client)
     tolerance = Tolerance(context, profile, _ERROR)
     check_signature(jwt, client, tolerance)

@@ -66,11 +66,11 @@ async def authorize(
     client_id = parameters.get("client_id")
     if client_id is None:
         raise StsError("invalid_request", "client_id is missing")
-    trail.client_id = client_id
     sandbox = context.sandbox.id
     client = await core.store.read(lambda conn: client_store.find(conn, sandbox, client_id))
     if client is None:
         raise StsError("unauthorized_client", "unknown client")
+    trail.client_id = client_id
     uri = parameters.get("request_uri")
     if uri is None:
         return await _plain(context, client, parameters, sandbox_login)

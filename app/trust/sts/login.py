@@ -38,7 +38,7 @@ class Hint:
 
 def read_hint(text: str) -> Hint:
     """Read ``H01 level:3 network:internett``. Raises ``StsError("login_required")``."""
-    who, *options = text.split() or [""]
+    who, *options = (text.split() if text.isprintable() else []) or [""]
     chosen = {"level": "4", "network": "helsenett"}
     for option in options:
         name, _, value = option.partition(":")

@@ -20,6 +20,7 @@ from app.trust.sts.times import check_times
 RESPONSE_MODES: Final = ("form_post", "query", "fragment")
 _OBJECT_TYPES: Final = (None, "JWT", CLIENT_TYP, "oauth-authz-req+jwt")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43,128}")
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _MAX_TEXT: Final = 8192
 _MAX_HINT: Final = 200
@@ -96,8 +97,8 @@ async def read_request(context: Context, client: Client, parameters: Parameters,
         resources=resources,
         structures=await check_request(context, client, claims),
         jkt=_bound_key(merged.get("dpop_jkt"), jkt),
-        prompt=merged.get("prompt"),
-        locales=merged.get("ui_locales"),
+        prompt=_bounded(merged, "prompt"),
+        locales=_bounded(merged, "ui_locales"),
     )
     return replace(request, login=_login(context, merged))
 
@@ -174,6 +175,8 @@ def _bounded(parameters: Parameters, name: str) -> str | None:
 
 
 def _bound_key(named: str | None, proven: str | None) -> str | None:
+    if named is not None and not _THUMBPRINT.fullmatch(named):
+        raise StsError(_ERROR, "dpop_jkt must be a SHA-256 thumbprint in base64url")
     if named is not None and proven is not None and named != proven:
         raise StsError("invalid_dpop_proof", "dpop_jkt is not the thumbprint of the proof's key")
     return named or proven

@@ -110,8 +110,8 @@ async def end_session(core: Core, trail: Trail, pairs: Iterable[tuple[str, str]]
     if claims is None:
         raise StsError("invalid_request", "id_token_hint is not an ID token of this issuer")
     sandbox, sid, client_id = context.sandbox.id, str(claims.get("sid")), str(claims.get("aud"))
-    trail.client_id = client_id
     client = await core.store.read(lambda conn: client_store.find(conn, sandbox, client_id))
+    trail.client_id = client.id if client is not None else None
     await core.store.write(lambda conn: store.take(conn, sandbox, "session", sid))
     if uri is None:
         return LoggedOut(None)

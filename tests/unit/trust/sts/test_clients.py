@@ -1,0 +1,94 @@
+"""The client registry: reading what is sent, the seeded clients, the presets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.directory import API_BY_AUDIENCE
+from app.errors import Reason, Refusal
+from app.trust.jose import generate_key
+from app.trust.sts.clients import CODE, MACHINE, SEEDED, Client, api_of, load_client, read_client, with_key
+from app.trust.sts.presets import PRESETS, imported
+
+JWK = generate_key("ES256")
+
+
+def test_a_client_survives_the_round_trip() -> None:
+    for client in (*SEEDED, *(one for preset in PRESETS.values() for one in preset)):
+        assert load_client(client.dump()) == client
+        assert read_client(client.dump()) == client
+
+
+def test_defaults_and_public_part() -> None:
+    client = read_client({"id": "x", "jwks": {"keys": [JWK]}, "orgnr_parent": "315500109"})
+    assert (client.name, client.grants, client.tenancy) == ("x", frozenset({CODE, "refresh_token"}), "single-tenant")
+    assert "d" not in client.jwks[0]
+    assert client.known_organisations == {"315500109"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {},
+        {"id": ""},
+        {"id": 5},
+        {"id": "x" * 121},
+        {"id": "x", "other": 1},
+        {"id": "x", "grants": ["password"]},
+        {"id": "x", "grants": "authorization_code"},
+        {"id": "x", "scopes": [1]},
+        {"id": "x", "scopes": ["a"] * 501},
+        {"id": "x", "tenancy": "many"},
+        {"id": "x", "profile": []},
+        {"id": "x", "dpop": None},
+        {"id": "x", "orgnr_parent": "12345678"},
+        {"id": "x", "children": ["abcdefghi"]},
+        {"id": "x", "access_token_seconds": 0},
+        {"id": "x", "access_token_seconds": True},
+        {"id": "x", "jwks": [5]},
+        {"id": "x", "jwks": {}},
+        {"id": "x", "jwks": [{"kty": "oct"}]},
+        {"id": "x", "jwks": [{"kty": "EC", "crv": "P-256"}]},
+        {"id": "x", "name": "n" * 501},
+    ],
+)
+def test_bad_clients_are_refused(value: Any) -> None:
+    with pytest.raises(Refusal) as caught:
+        read_client(value)
+    assert caught.value.reason is Reason.CONTENT_INVALID
+
+
+def test_the_seeded_clients() -> None:
+    """Rulings R22 and R23."""
+    by_id = {client.id: client for client in SEEDED}
+    assert set(by_id) == {"sandkasse-epj", "sandkasse-leverandor", "sandkasse-maskin", "sandkasse-gammel"}
+    assert "nhn:parek/rekvisisjon" not in by_id["sandkasse-epj"].scopes
+    assert by_id["sandkasse-leverandor"].orgnr_supplier == "315501008"
+    assert by_id["sandkasse-maskin"].grants == {MACHINE}
+    assert {"nhn:pps/provesvar", "nhn:pps/provesvar-read"} <= set(by_id["sandkasse-gammel"].scopes)
+    assert by_id["sandkasse-gammel"].dpop == "optional"
+
+
+def test_the_api_of_a_scope() -> None:
+    assert api_of("nhn:pps/provesvar-read") is API_BY_AUDIENCE["nhn:pps"]
+    assert api_of("nhn:pps/of-tomorrow") is API_BY_AUDIENCE["nhn:pps"]
+    assert api_of("openid") is None
+    assert api_of("helseid://scopes/client/info") is None
+    other = api_of("ks:fiks/api")
+    assert other is not None
+    assert other.audience == "ks:fiks"
+    assert [api_of(scope) for scope in ("odd", "odd/scope", "owner:/scope", "helseid://scopes/other")] == [None] * 4
+
+
+def test_presets_take_a_key() -> None:
+    made = imported("nhn-samples", JWK)
+    assert len(made) == 10
+    assert all("d" not in client.jwks[0] for client in made)
+    with pytest.raises(Refusal) as caught:
+        imported("other", JWK)
+    assert caught.value.reason is Reason.NOT_FOUND
+    with pytest.raises(Refusal):
+        with_key(Client("x"), {"kty": "oct"})
