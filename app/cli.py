@@ -405,7 +405,7 @@ def story(found: Mapping[str, Any]) -> str:
     ]
     facts = [("client", found.get("client")), ("patient", found.get("patient")), ("outcome", decision["outcome"])]
     facts += [(name, value) for name, value in (found.get("access") or {}).items()]
-    lines += [f"  {name:<14} {value}" for name, value in facts if value is not None]
+    lines += [f"  {name:<14} {value}" for name, value in facts if value not in (None, False)]
     looked_at = [rule for rule in found["rules"] if rule["fired"]]
     if found["rules"]:
         lines += ["", f"{len(found['rules'])} rules looked at, {len(looked_at)} fired:"]

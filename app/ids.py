@@ -9,6 +9,8 @@ import uuid
 from typing import Protocol
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_SHIFTS = range(120, -1, -10)
 
 
 class IdSource(Protocol):
@@ -55,7 +57,7 @@ def new_hex(ids: IdSource, size: int = 16) -> str:
 def new_ulid(ids: IdSource, seconds: float) -> str:
     """A sortable id: 48 bits of milliseconds, 80 random bits, Crockford base 32 (the ULID specification)."""
     value = (int(seconds * 1000) << 80) | int.from_bytes(ids.random(10), "big")
-    return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
 
 
 def derived_uuid(*parts: str) -> str:

@@ -39,12 +39,16 @@ class ClientKey:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted: a token for ``scope`` at ``audience``, for the person ``hint`` names, or for the machine."""
+    """What is wanted: a token for ``scope`` at ``audience``, for the person ``hint`` names, or for the machine.
+
+    ``structures`` go into the client assertion; a token that is not ``bound`` is a Bearer token.
+    """
 
     scope: str
     audience: str
     hint: str | None
     structures: tuple[Mapping[str, Any], ...] = ()
+    bound: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Login:
                 "code_verifier": verifier,
                 "resource": wish.audience,
             }
-        answer = self._redeem(metadata["token_endpoint"], form, wish.structures)
+        answer = self._redeem(metadata["token_endpoint"], form, wish)
         return Token(answer["access_token"], answer["token_type"], int(answer["expires_in"]), self._proof_key)
 
     def _code(self, metadata: Mapping[str, Any], wish: Wish, verifier: str) -> str:
@@ -112,11 +116,12 @@ class Login:
         code: str = answer["code"][0]
         return code
 
-    def _redeem(self, url: str, form: Mapping[str, str], structures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _redeem(self, url: str, form: Mapping[str, str], wish: Wish) -> dict[str, Any]:
         nonce: str | None = None
         for _ in range(2):  # the first call learns the nonce
             proof = make_proof(self._proof_key, "POST", url, clock=self._clock, ids=self._ids, nonce=nonce)
-            answer = self._http.post(url, data={**form, **self._authentication(structures)}, headers={"DPoP": proof})
+            data = {**form, **self._authentication(wish.structures)}
+            answer = self._http.post(url, data=data, headers={"DPoP": proof} if wish.bound else {})
             nonce = answer.headers.get("DPoP-Nonce")
             if answer.status_code == 200 or nonce is None:
                 break

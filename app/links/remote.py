@@ -92,14 +92,14 @@ class Remote:
         if not rule.grants:
             return {}
         audience, scope = rule.grants[0]
-        wish = login.Wish(scope, audience, None if persona == _MACHINE else persona)
+        wish = login.Wish(scope, audience, None if persona == _MACHINE else persona, bound="DPoP" in rule.schemes)
         if attest or rule.attest == "required" or rule.orgnr_child:
             wish = login.with_attest(wish, self.control("GET", f"/clients/{client_id}"), new_uuid(self._ids))
         key = jwk if jwk is not None else self.control("GET", f"/clients/{client_id}/key")
         issuer = addresses.address("helseid", resolved(target))
         who = login.ClientKey(client_id, key)
         made = login.Login(self._http, issuer, who, self._clock, self._ids).token(wish)
-        if "DPoP" not in rule.schemes:
+        if not wish.bound:
             return {"Authorization": f"Bearer {made.value}"}
         proof = login.make_proof(made.key, method, target, clock=self._clock, ids=self._ids, token=made.value)
         return {"Authorization": f"DPoP {made.value}", "DPoP": proof}

@@ -10,28 +10,37 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, select, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import RealClock
 from app.errors import Reason, Refusal
-from app.store import tables
+from app.store import statements, tables
+from app.store.statements import Compiled
 
 T = TypeVar("T")
 
 _GENESIS = bytes(32)
+_KEY = ("sandbox", "kind", "key")
+_NO_EXCHANGE = {"reason": None, "client": None, "patient": None}
 _MAX_BATCH = 256
 _BATCHES_BETWEEN_SWEEPS = 512
 _BUSY_MS = 15_000
+_CROWD = 12  # jobs in the batch before, from which on the writer waits for more
+_LINGER = 0.008
+_NAP = 0.002
 
 
 class Replayed(Exception):
@@ -194,6 +203,7 @@ class _Writer(threading.Thread):
         self._journal_keep = journal_keep
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._batches = 0
+        self._latest = 0
         self._closed = False
 
     def put(self, job: _Job) -> None:
@@ -214,16 +224,28 @@ class _Writer(threading.Thread):
             if first is None:
                 break
             batch = [first]
-            while len(batch) < _MAX_BATCH:
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    running = False
-                    break
-                batch.append(job)
+            running = self._gather(batch)
             _tell(batch, self._write(batch))
+            self._latest = len(batch)
+
+    def _gather(self, batch: list[_Job]) -> bool:
+        """Add what else waits, and under load what comes within a few milliseconds: a flush costs the same for
+        one request as for many. False when the end was announced.
+        """
+        deadline = time.monotonic() + (_LINGER if self._latest >= _CROWD else 0.0)
+        while len(batch) < _MAX_BATCH:
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return True
+                time.sleep(min(left, _NAP))
+                continue
+            if job is None:
+                return False
+            batch.append(job)
+        return True
 
     def _write(self, batch: Sequence[_Job]) -> list[tuple[bool, Any]]:
         try:
@@ -233,7 +255,7 @@ class _Writer(threading.Thread):
                 if self._batches % _BATCHES_BETWEEN_SWEEPS == 0:
                     sweep(connection, self._clock.time(), self._journal_keep)
                 return outcomes
-        except SQLAlchemyError as error:
+        except Exception as error:  # whatever it is: the waiters must hear of it, and the writer must live on
             refusal = Refusal(Reason.AUDIT_UNAVAILABLE, "the store could not write")
             refusal.__cause__ = error
             return [(False, refusal)] * len(batch)
@@ -260,14 +282,28 @@ def claim(connection: Connection, keys: Sequence[ReplayKey]) -> set[tuple[str, s
     if not keys:
         return set()
     rows = {(key.sandbox, key.kind, key.key): key.until for key in keys}
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if connection.dialect.name == "sqlite":
+        # The write lock is held, so nobody comes between the look and the insert.
+        look = _known_keys(connection.dialect)
+        fresh = [key for key in rows if not statements.rows(connection, look, dict(zip(_KEY, key, strict=True)))]
+        values = [{**dict(zip(_KEY, key, strict=True)), "until": rows[key], "value": ""} for key in fresh]
+        statements.run_many(connection, statements.insert_into(tables.replay, connection.dialect), values)
+        return set(fresh)
     statement = (
-        dialect.insert(tables.replay)
+        postgresql.insert(tables.replay)
         .on_conflict_do_nothing()
         .returning(tables.replay.c.sandbox, tables.replay.c.kind, tables.replay.c.key)
     )
-    values = [{"sandbox": s, "kind": k, "key": v, "until": until, "value": ""} for (s, k, v), until in rows.items()]
-    return {(row[0], row[1], row[2]) for row in connection.execute(statement, values)}
+    wanted = [{**dict(zip(_KEY, key, strict=True)), "until": until, "value": ""} for key, until in rows.items()]
+    return {(row[0], row[1], row[2]) for row in connection.execute(statement, wanted)}
+
+
+@lru_cache(maxsize=4)
+def _known_keys(dialect: Dialect) -> Compiled:
+    columns = tables.replay.c
+    return statements.compiled(
+        select(columns.until).where(*(columns[name] == bindparam(name) for name in _KEY)), dialect
+    )
 
 
 def _apply(connection: Connection, units: Sequence[Unit]) -> list[tuple[bool, Any]]:
@@ -293,7 +329,8 @@ def _apply(connection: Connection, units: Sequence[Unit]) -> list[tuple[bool, An
             exchanges.append(unit.exchange)
     _append(connection, audit)
     if exchanges:
-        connection.execute(insert(tables.exchange), exchanges)
+        statement = statements.insert_into(tables.exchange, connection.dialect)
+        statements.run_many(connection, statement, [{**_NO_EXCHANGE, **row} for row in exchanges])
     return outcomes
 
 
@@ -350,7 +387,7 @@ def _append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
                 "body": body,
             }
         )
-    connection.execute(insert(tables.audit), rows)
+    statements.run_many(connection, statements.insert_into(tables.audit, connection.dialect), rows)
     for chain, (seq, digest, recorded) in heads.items():
         values = {"seq": seq, "hash": digest, "recorded": recorded}
         if chain in known:

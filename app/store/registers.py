@@ -32,7 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect
 
 from app.errors import Reason, Refusal
-from app.store import privacy, tables
+from app.store import privacy, statements, tables
+from app.store.statements import Compiled
 from app.trust.facts import Facts, OrganisationRecord, Person, PractitionerRecord
 
 EVERY_SERVICE: Final = "*"
@@ -60,7 +61,6 @@ def gather(
     Settings are those of ``service`` and of every service that are active now. A health worker is
     looked up by ``pid`` first, then by ``hpr`` (ruling R41).
     """
-    sql, order = _statement(conn.dialect)
     values = {
         "sandbox": sandbox,
         "service": service,
@@ -70,13 +70,12 @@ def gather(
         "parent": orgs[0],
         "child": orgs[1],
     }
-    arguments: Any = values if order is None else tuple([values[name] for name in order])
     patient: Person | None = None
     workers: list[PractitionerRecord | None] = [None, None]
     units: list[OrganisationRecord | None] = [None, None]
     settings = []
     has_data = False
-    for kind, body in conn.exec_driver_sql(sql, arguments).fetchall():
+    for kind, body in statements.rows(conn, _statement(conn.dialect), values):
         if kind == _SETTING:
             found = privacy.decode(body).setting
             if found.active(now):
@@ -290,14 +289,14 @@ def _replace(conn: Connection, table: Table, key: dict[str, str], values: dict[s
 
 
 @lru_cache(maxsize=4)
-def _statement(dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
-    """The facts statement compiled once for a dialect: its text, and the order of positional arguments."""
+def _statement(dialect: Dialect) -> Compiled:
+    """The facts statement, compiled once for a dialect."""
     settings, people, numbers = tables.setting.c, tables.person.c, tables.person_identifier.c
     workers, units, stored = tables.practitioner.c, tables.organisation.c, tables.resource.c
     sandbox, service = _text("sandbox"), _text("service")
     # As a scalar sub-query the person is one primary-key probe; a CTE would be built for each arm.
     whose = select(numbers.person).where(numbers.sandbox == sandbox, numbers.value == _text("nin")).scalar_subquery()
-    compiled = union_all(
+    facts = union_all(
         select(case((numbers.current, _mark(_CURRENT)), else_=_mark(_OLD)), people.body)
         .select_from(
             tables.person_identifier.join(
@@ -317,9 +316,8 @@ def _statement(dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
         select(_mark(_DATA), cast(null(), LargeBinary)).where(
             exists().where(stored.sandbox == sandbox, stored.patient == whose, stored.service == service)
         ),
-    ).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    order = compiled.positiontup
-    return str(compiled), None if order is None else tuple(order)
+    )
+    return statements.compiled(facts, dialect)
 
 
 def _mark(kind: int) -> ColumnClause[int]:

@@ -11,7 +11,8 @@ import orjson
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.engine.interfaces import Dialect
 
-from app.store import tables
+from app.store import statements, tables
+from app.store.statements import Compiled
 
 _ISSUERS: Final = ("helseid", "helseid-ttt")
 _TOKEN_MARK: Final = "newest-token"
@@ -38,8 +39,8 @@ class SandboxRow:
 
 def load(conn: Connection, sandbox: str) -> SandboxRow | None:
     """One sandbox, or None. On the path of every request: the statement is compiled once."""
-    row = conn.exec_driver_sql(*_by_id(conn.dialect, sandbox)).first()
-    return None if row is None else SandboxRow(*row)
+    found = statements.rows(conn, _by_id(conn.dialect), {"id": sandbox})
+    return SandboxRow(*found[0]) if found else None
 
 
 def all_rows(conn: Connection) -> list[SandboxRow]:
@@ -111,15 +112,9 @@ def mark_token(conn: Connection, sandbox: str, at: float) -> None:
     )
 
 
-def _by_id(dialect: Dialect, sandbox: str) -> tuple[str, Any]:
-    text, named = _select(dialect)
-    return text, {"id": sandbox} if named else (sandbox,)
-
-
 @lru_cache(maxsize=4)
-def _select(dialect: Dialect) -> tuple[str, bool]:
-    compiled = select(tables.sandbox).where(tables.sandbox.c.id == bindparam("id")).compile(dialect=dialect)
-    return str(compiled), compiled.positiontup is None
+def _by_id(dialect: Dialect) -> Compiled:
+    return statements.compiled(select(tables.sandbox).where(tables.sandbox.c.id == bindparam("id")), dialect)
 
 
 def _values(row: SandboxRow) -> dict[str, Any]:

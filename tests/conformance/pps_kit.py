@@ -117,9 +117,9 @@ class PpsWorld:
             "X-Request-Id": "request-1",
         }
 
-    def send(self, method: str, url: str, **arguments: Any) -> httpx.Response:
+    def send(self, method: str, url: str, *, raise_errors: bool = True, **arguments: Any) -> httpx.Response:
         async def sending() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self._lower_case)
+            transport = httpx.ASGITransport(app=self._lower_case, raise_app_exceptions=raise_errors)
             async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
                 return await client.request(method, url, **arguments)
 
@@ -144,6 +144,7 @@ class PpsWorld:
         query: str = "",
         claims: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | Iterable[tuple[str, str]] = (),
+        raise_errors: bool = True,
     ) -> httpx.Response:
         """Search; ``headers`` replace the default ones, a value of None leaves one out, pairs are added."""
         path = f"/{kind}/_search"
@@ -160,7 +161,7 @@ class PpsWorld:
         if body:
             sent.setdefault("Content-Type", FORM)
         url = BASES[version] + path + (f"?{query}" if query else "")
-        return self.send("POST", url, content=body, headers=[*sent.items(), *more])
+        return self.send("POST", url, content=body, headers=[*sent.items(), *more], raise_errors=raise_errors)
 
     def ingest(self, body: bytes, **headers: str) -> httpx.Response:
         sent = {"Content-Type": "application/xml", **headers}

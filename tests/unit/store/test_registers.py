@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, insert, select
 
 from app.clock import ManualClock
 from app.errors import Reason, Refusal
@@ -81,13 +81,11 @@ def test_gather_finds_everything_about_a_request(store: Store) -> None:
 def test_gather_is_one_statement(store: Store) -> None:
     seen: list[str] = []
 
-    def count(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        seen.append(statement)
-
     def watched(conn: Connection) -> None:
-        event.listen(conn, "before_cursor_execute", count)
+        driver: Any = conn.connection.driver_connection
+        driver.set_trace_callback(seen.append)
         registers.gather(conn, "s", "PPS", P02, H01_PID, H01_HPR, ("315500109", "315500303"), NOW)
-        event.remove(conn, "before_cursor_execute", count)
+        driver.set_trace_callback(None)
 
     store.read_now(watched)
     assert len(seen) == 1

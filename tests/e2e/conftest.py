@@ -1,0 +1,17 @@
+"""One running service for all end-to-end tests of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.live_server import LiveServer, live_server
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder: Path = tmp_path_factory.mktemp("live")
+    with live_server(folder, "--tls") as running:
+        yield running
