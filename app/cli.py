@@ -180,8 +180,8 @@ def fill(reset: Annotated[bool, typer.Option("--reset", help="Empty the default 
 @client.command("list")
 def list_clients(url: Url = _HOME, admin_key: AdminKey = None, sandbox: Sandbox = "default") -> None:
     """Every client with its organisation and grants."""
-    with _told_plainly():
-        found = _remote(url, sandbox, admin_key).control("GET", "/clients")["clients"]
+    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
+        found = remote.control("GET", "/clients")["clients"]
     for entry in found:
         organisation = entry["orgnr_parent"] or entry["orgnr_supplier"] or "-"
         typer.echo(f"{entry['id']:<58} {entry['tenancy']:<14} {organisation:<10} {' '.join(entry['grants'])}")
@@ -194,8 +194,8 @@ def show_key(client_id: str, url: Url = _HOME, admin_key: AdminKey = None, sandb
     \b
     sandkasse client key sandkasse-epj > epj.jwk.json
     """
-    with _told_plainly():
-        key = _remote(url, sandbox, admin_key).control("GET", f"/clients/{client_id}/key")
+    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
+        key = remote.control("GET", f"/clients/{client_id}/key")
     typer.echo(json.dumps(key, indent=2))
 
 
@@ -214,8 +214,7 @@ def add_client(
     \b
     sandkasse client add my-epj --jwk my-key.json --redirect-uri http://localhost:5000/callback
     """
-    with _told_plainly():
-        remote = _remote(url, sandbox, admin_key)
+    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
         entry = dict(remote.control("GET", f"/clients/{like}"))
         entry |= {"id": client_id, "name": client_id, "jwks": _public_keys(jwk)}
         entry["redirect_uris"] = redirect_uri or entry["redirect_uris"]
@@ -238,8 +237,7 @@ def import_clients(
     """
     if preset not in presets.names():
         _stop(f"There is no preset {preset}; there are {', '.join(presets.names())}.")
-    with _told_plainly():
-        remote = _remote(url, sandbox, admin_key)
+    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
         keys = _public_keys(jwk) if jwk is not None else []
         for entry in presets.clients(preset):
             remote.control("POST", "/clients", {**entry, "jwks": keys})
@@ -261,8 +259,7 @@ def token(
     \b
     sandkasse token http://localhost:8000/pps/v2/DiagnosticReport/_search
     """
-    with _told_plainly():
-        remote = Remote.behind(target, admin_key, _CLOCK, _IDS)
+    with _told_plainly(), Remote.behind(target, admin_key, _CLOCK, _IDS) as remote:
         headers = remote.credentials(target, method.upper(), persona, client_id, _own_key(jwk), attest=attest)
     for name, value in headers.items():
         typer.echo(f"{name}: {value}")
@@ -289,8 +286,7 @@ def curl(
     sandkasse curl http://localhost:8000/pps/v2/DiagnosticReport/_search --patient P02 -H "access-basis: AKUTT"
     """
     verb = method.upper()
-    with _told_plainly():
-        remote = Remote.behind(target, admin_key, _CLOCK, _IDS)
+    with _told_plainly(), Remote.behind(target, admin_key, _CLOCK, _IDS) as remote:
         headers = {_CORRELATION_HEADER: new_uuid(_IDS)}
         if verb not in ("GET", "HEAD"):
             headers["Content-Type"] = _FORM
@@ -324,8 +320,8 @@ def explain(
     \b
     sandkasse explain 01KAJ3V9Q4T5W8X2Y7Z6ABCDEF
     """
-    with _told_plainly():
-        found = _remote(url, sandbox, admin_key).control("GET", f"/exchanges/{exchange}")
+    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
+        found = remote.control("GET", f"/exchanges/{exchange}")
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else story(found))
 
 
@@ -366,8 +362,7 @@ def ingest(
     """
     wanted = [found for path in files for found in (sorted(path.rglob("*.xml")) if path.is_dir() else [path])]
     refused = 0
-    with _told_plainly():
-        remote = _remote(url, sandbox, admin_key)
+    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
         for number, path in enumerate(wanted, 1):
             taken, told = remote.deliver(read_file(path))
             refused += 0 if taken else 1

@@ -18,6 +18,7 @@ from app.ids import IdSource, SystemIds
 from app.routers import control, helseid, helseid_ttt, pps, pps_sandbox, trust_probe, web
 from app.routers.control.ports import Ports
 from app.routers.resolver import App, Resolver
+from app.routers.wire import KeepingCase
 from app.sandboxes import manager
 from app.services.provesvar.ingest_fhir import put_fhir
 from app.settings import Settings
@@ -54,9 +55,9 @@ def create_app(
     return Resolver(core, apps, FastAPI(lifespan=_lifespan(core)))
 
 
-def app_factory() -> Resolver:
-    """For ``uvicorn --factory app.main:app_factory``: settings come from the environment."""
-    return create_app()
+def served_app(settings: Settings | None = None) -> KeepingCase:
+    """The application for a real server; ``uvicorn --factory app.main:served_app`` reads the environment."""
+    return KeepingCase(create_app(settings))
 
 
 async def start(core: Core) -> None:

@@ -172,7 +172,7 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(settings: Settings, listening: Listening, parent: int | None) -> int:
-    app = main.create_app(settings)
+    app = main.served_app(settings)
     plain = _Server(uvicorn_config(app, settings, lifespan="on"))
     servers = [(plain, listening.plain)]
     if listening.secure is not None:

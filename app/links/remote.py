@@ -45,6 +45,12 @@ class Remote:
         self._ids = ids
         self._http = httpx.Client(timeout=_SECONDS)
 
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._http.close()
+
     @classmethod
     def named(cls, url: str, sandbox: str, admin_key: str | None, clock: RealClock, ids: IdSource) -> Remote:
         return cls(url.rstrip("/") + ("" if sandbox == _DEFAULT else f"/s/{sandbox}"), admin_key, clock, ids)

@@ -28,24 +28,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-
-class HeaderName(bytes):
-    """A header name that keeps its case on the wire: uvicorn sends ``name.lower()``, clients compare (C6)."""
-
-    def lower(self) -> HeaderName:
-        return self
-
-
-EXCHANGE_HEADER: Final = HeaderName(b"Sandbox-Exchange")
+EXCHANGE_HEADER: Final = b"Sandbox-Exchange"
 _CANONICAL: Final = {
-    b"www-authenticate": HeaderName(b"WWW-Authenticate"),
-    b"dpop-nonce": HeaderName(b"DPoP-Nonce"),
-    b"etag": HeaderName(b"ETag"),
-    b"nhn-securitylabel-nors-count": HeaderName(b"NHN-SecurityLabel-Nors-Count"),
-    # The server reads these three itself, by their lower-case names.
-    b"content-length": b"content-length",
-    b"transfer-encoding": b"transfer-encoding",
-    b"connection": b"connection",
+    b"www-authenticate": b"WWW-Authenticate",
+    b"dpop-nonce": b"DPoP-Nonce",
+    b"etag": b"ETag",
+    b"nhn-securitylabel-nors-count": b"NHN-SecurityLabel-Nors-Count",
 }
 _UNJOURNALED: Final = frozenset({addresses.WEB, "control"})
 
@@ -180,7 +168,7 @@ def _canonical(send: Send, exchange: str) -> Send:
 
 
 def _title(name: bytes) -> bytes:
-    return HeaderName(name.title())
+    return name.title() if name.islower() else name
 
 
 async def _problem(send: Send, status: int, title: str, detail: str, exchange: str) -> None:

@@ -14,7 +14,6 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 
 from app import identity
@@ -23,6 +22,7 @@ from app.directory import BY_NAME, AccessRule, Service
 from app.errors import Reason, Refusal
 from app.routers.common import credentials_of, single, trail_of
 from app.store import registers
+from app.store.engine import Connection
 from app.trust import policy
 from app.trust.facts import Facts, Person
 from app.trust.gate import Authenticated, authenticate, challenge

@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, select_autoescape
-from sqlalchemy import text
 
 from app.core import Core
 from app.directory import BY_NAME, Service
@@ -29,7 +28,7 @@ def create(core: Core, services: Mapping[str, FastAPI]) -> FastAPI:
     @app.get("/healthz", include_in_schema=False)
     async def health(request: Request) -> Response:
         try:
-            await core.store.read(lambda conn: conn.execute(text("SELECT 1")).scalar())
+            await core.store.ping()
         except Refusal:
             return JSONResponse({"status": "unavailable"}, status_code=503)
         return JSONResponse({"status": "ok"})

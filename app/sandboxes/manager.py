@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection
-
 from app.addresses import SANDBOX_NAME
 from app.clock import ClockState
 from app.core import Core
@@ -18,6 +16,7 @@ from app.sandboxes.config import Config
 from app.sandboxes.state import DEFAULT, SandboxState
 from app.settings import Settings
 from app.store import sandboxes
+from app.store.engine import Connection
 from app.store.sandboxes import SandboxRow
 
 Seeder = Callable[[Connection, SandboxState, float], None]

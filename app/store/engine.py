@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, select, update
+from sqlalchemy import Connection as Connection
+from sqlalchemy import Engine, bindparam, create_engine, event, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import Dialect
@@ -132,6 +133,10 @@ class Store:
             return await anyio.to_thread.run_sync(self.read_now, fn)
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise Refusal(Reason.STORE_UNAVAILABLE, "the store does not answer") from error
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life. Raises ``Refusal(STORE_UNAVAILABLE)``."""
+        await self.read(lambda connection: connection.exec_driver_sql("SELECT 1").fetchall())
 
     async def commit(self, unit: Unit) -> Any:
         """Make a unit durable and give what its ``work`` returned.

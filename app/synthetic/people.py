@@ -13,9 +13,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from app.store import privacy, registers
+from app.store.engine import Connection
 from app.trust.facts import OrganisationRecord, Person, PractitionerRecord, Setting, SettingKind
 from app.trust.privacy_forms import NEVER
 

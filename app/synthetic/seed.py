@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from app.sandboxes.state import SandboxState
 from app.services.provesvar import seed as provesvar
 from app.store import clients
+from app.store.engine import Connection
 from app.synthetic import people
 
 

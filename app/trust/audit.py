@@ -16,12 +16,11 @@ from typing import Any, Final
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection
 
 from app.clock import rfc3339
 from app.store import audit as chains
 from app.store import installation
-from app.store.engine import AuditEntry
+from app.store.engine import AuditEntry, Connection
 from app.trust.jose import b64decode, b64encode
 from app.trust.principal import Access, Channel
 from app.trust.trail import Trail

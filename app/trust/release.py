@@ -14,13 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from sqlalchemy import Connection
-
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.ids import new_ulid
 from app.store import leases, registers
-from app.store.engine import AuditEntry, Replayed, Unit
+from app.store.engine import AuditEntry, Connection, Replayed, Unit
 from app.trust import audit
 from app.trust.facts import Facts, Person
 from app.trust.policy import (

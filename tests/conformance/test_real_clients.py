@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from app.routers import helseid
 from app.routers.resolver import Resolver
+from app.routers.wire import KeepingCase
 from app.trust.dpop import read_proof
 from app.trust.sts.clients import MACHINE, Client
 from tests.conformance.test_helseid import (
@@ -149,7 +150,7 @@ def served(world: World) -> Iterator[int]:
     """The issuer behind the resolving middleware on a real socket."""
 
     resolver = Resolver(world.core, {"helseid": helseid.create(world.core), "web": FastAPI()}, FastAPI())
-    config = uvicorn.Config(resolver, http="httptools", log_level="error", lifespan="off", ws="none")
+    config = uvicorn.Config(KeepingCase(resolver), http="httptools", log_level="error", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Request, Response
-from sqlalchemy import Connection
 
 from app.core import Core
 from app.errors import Reason, Refusal
@@ -14,6 +13,7 @@ from app.routers.control.bodies import TokenOrder
 from app.routers.control.ports import Ports
 from app.routers.control.problems import limited_route, responses
 from app.store import clients, sandboxes
+from app.store.engine import Connection
 from app.trust.sts.clients import Client, read_client
 
 _EXAMPLE = {

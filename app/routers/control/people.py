@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
-from sqlalchemy import Connection
 
 from app import identity
 from app.core import Core
@@ -18,6 +17,7 @@ from app.routers.control.bodies import OrganisationBody, PersonBody, Practitione
 from app.routers.control.problems import limited_route, responses
 from app.sandboxes.state import SandboxState
 from app.store import registers
+from app.store.engine import Connection
 from app.trust.facts import OrganisationRecord, Person, PractitionerRecord
 
 PersonId = Annotated[str, Path(description="Id such as `P01`; never a national identity number.", max_length=64)]

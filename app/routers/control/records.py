@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
-from sqlalchemy import Connection
 
 from app.clock import rfc3339
 from app.core import Core
@@ -18,6 +17,7 @@ from app.routers.control.people import required
 from app.routers.control.problems import limited_route, responses
 from app.store import audit as chains
 from app.store import exchanges
+from app.store.engine import Connection
 from app.trust import audit
 from app.trust.audit import Fault, Verification
 

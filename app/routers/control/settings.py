@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import Connection
 
 from app import identity
 from app.clock import rfc3339
@@ -30,6 +29,7 @@ from app.routers.control.people import PersonId, number, required
 from app.routers.control.problems import limited_route, responses
 from app.sandboxes.state import SandboxState
 from app.store import privacy, registers
+from app.store.engine import Connection
 from app.store.privacy import StoredSetting
 from app.trust import privacy_forms
 from app.trust.facts import Person, Setting, SettingKind

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection
 
 from app import identity
 from app.clock import Moment
@@ -25,7 +24,7 @@ from app.services.provesvar.rules import SERVICE
 from app.services.provesvar.svarrapport import MessageFault, Svarrapport, party_id, read
 from app.settings import Settings
 from app.store import privacy, registers, resources
-from app.store.engine import Store
+from app.store.engine import Connection, Store
 from app.store.resources import IndexRow, NewResource, OwnedPart, Owner, Part
 from app.trust.facts import Person, SettingKind
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import Connection
 
 from app import identity
 from app.core import Core
@@ -24,6 +23,7 @@ from app.services.provesvar.rules import SERVICE
 from app.services.provesvar.times import parse_when
 from app.settings import Settings
 from app.store import resources
+from app.store.engine import Connection
 from app.trust.trail import Trail
 
 TYPES: Final = ("DiagnosticReport", "Observation", "ServiceRequest", "Specimen", "PractitionerRole")

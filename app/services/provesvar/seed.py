@@ -12,8 +12,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from sqlalchemy import Connection
-
 from app import identity
 from app.clock import ManualClock
 from app.ids import SeededIds
@@ -24,7 +22,7 @@ from app.services.provesvar.seed_reports import KINDS, Place
 from app.services.provesvar.svarrapport import read
 from app.services.provesvar.writer import ReportSpec, svarrapport_xml
 from app.store import registers, resources, tables
-from app.store.engine import Store
+from app.store.engine import Connection, Store
 from app.trust.facts import Person
 
 MAIN: Final = "P01"

@@ -8,13 +8,12 @@ from functools import lru_cache
 from itertools import chain
 from urllib.parse import urlencode
 
-from sqlalchemy import Connection
-
 from app.fhir import bundle
 from app.services.provesvar import errors
 from app.services.provesvar.report import stored_version
 from app.services.provesvar.rules import GRAPH, SERVICE, Edge, Includes, Search
 from app.store import resources
+from app.store.engine import Connection
 from app.store.resources import Owner, Row
 from app.trust.facts import Person
 from app.trust.policy import ObjectFacts

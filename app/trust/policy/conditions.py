@@ -150,7 +150,8 @@ def hpr_missing(request: Request) -> bool:
     """R40: where the service says so, an access basis stands in for the number."""
     if request.access.principal.hpr or not request.service.hpr_required:
         return False
-    return not (request.service.hpr_waived_with_basis and request.access.basis is not None)
+    stated = request.access.basis is not None or request.access.legacy_basis
+    return not (request.service.hpr_waived_with_basis and stated)
 
 
 def role_not_allowed(request: Request) -> bool:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from app.store import clients as client_store
 from app.store import grants as grant_store
+from app.store.engine import Connection
 from app.trust.jose import b64encode
 from app.trust.sts.clients import Client, Profile
 from app.trust.sts.context import Context, Tolerance

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import Connection
-
 from app.clock import Moment
 from app.core import Core
 from app.ids import new_token
 from app.store import clients as client_store
 from app.store import grants as store
+from app.store.engine import Connection
 from app.trust.jose import b64encode
 from app.trust.sts.clients import Client
 from app.trust.sts.context import Context, Tolerance

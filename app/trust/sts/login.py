@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
-
 from app import identity
 from app.errors import Refusal
 from app.ids import new_hex
 from app.store import registers
+from app.store.engine import Connection
 from app.trust import issuer_keys
 from app.trust.facts import Person, PractitionerRecord
 from app.trust.sts.context import Context

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from app.core import Core
 from app.ids import new_token
 from app.store import grants as store
+from app.store.engine import Connection
 from app.trust.sts import assertion, proof
 from app.trust.sts.context import Context
 from app.trust.sts.errors import StsError

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection
-
 from app.core import Core
 from app.store import clients as client_store
 from app.store import grants as store
+from app.store.engine import Connection
 from app.trust.sts import assertion
 from app.trust.sts.assertion import Caller
 from app.trust.sts.clients import Client

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from app.core import Core
 from app.store import grants as store
+from app.store.engine import Connection
 from app.trust.dpop import Proof
 from app.trust.sts import assertion, proof
 from app.trust.sts.assertion import Caller

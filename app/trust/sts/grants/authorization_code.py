@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from sqlalchemy import Connection
-
 from app.ids import new_token
 from app.store import grants as store
+from app.store.engine import Connection
 from app.trust.jose import b64encode
 from app.trust.sts.errors import StsError
 from app.trust.sts.grants.base import Ask, IdToken, Plan, Refresh

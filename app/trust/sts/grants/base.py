@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
-
+from app.store.engine import Connection
 from app.trust.dpop import Proof
 from app.trust.sts.assertion import Caller
 from app.trust.sts.context import Context

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from app.ids import new_token
 from app.store import grants as store
+from app.store.engine import Connection
 from app.trust.sts.errors import StsError
 from app.trust.sts.grants.base import Ask, IdToken, Plan, Refresh, nothing
 from app.trust.sts.grants.login import content_of, load_login

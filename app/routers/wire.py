@@ -1,0 +1,46 @@
+"""Header names in canonical case on the socket (real-clients.md C6).
+
+uvicorn sends ``name.lower()``, and one published client compares ``DPoP-Nonce`` case-sensitively. Only a real
+server is wrapped in this: to a client in the same process the names are plain bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_READ_BY_THE_SERVER: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+
+
+class HeaderName(bytes):
+    """A header name that stays as it is written."""
+
+    def lower(self) -> HeaderName:
+        return self
+
+
+class KeepingCase:
+    """An ASGI application whose header names reach the socket as they were given."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sender(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(_name(name), value) for name, value in message.get("headers", ())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, sender)
+
+
+def _name(name: bytes) -> bytes:
+    lowered = name.lower()
+    return lowered if lowered in _READ_BY_THE_SERVER else HeaderName(name)
