@@ -14,6 +14,7 @@ from app.store import tables
 from app.trust.facts import Setting, SettingKind
 
 _CACHED: Final = 4096
+_CLINICAL: Final = (tables.resource, tables.rendition, tables.resource_history, tables.search_index, tables.part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,11 @@ class StoredSetting:
 def put_setting(conn: Connection, sandbox: str, person_id: str, setting: Setting, now: float) -> StoredSetting:
     """Store a setting; the person's setting with the same id is replaced and its sequence number grows.
 
-    Storing what is already there changes nothing.
+    Storing what is already there changes nothing. A reservation in force takes the person's data in its
+    service away with it: nothing registered is kept (pps.md section 4.2).
     """
+    if setting.kind is SettingKind.RESERVATION and setting.active(now):
+        purge(conn, sandbox, person_id, setting.service)
     columns = tables.setting.c
     same = (columns.sandbox == sandbox, columns.person == person_id, columns.id == setting.id)
     body = conn.execute(select(columns.body).where(*same)).scalar()
@@ -51,6 +55,15 @@ def put_setting(conn: Connection, sandbox: str, person_id: str, setting: Setting
     stored = StoredSetting(setting, known.sequence + 1, known.created, now)
     conn.execute(update(tables.setting).where(*same).values(service=setting.service, body=encode(stored)))
     return stored
+
+
+def purge(conn: Connection, sandbox: str, person_id: str, service: str) -> None:
+    """Take away everything stored of a person in a service, its history too (ruling S46)."""
+    for table in _CLINICAL:
+        columns = table.c
+        conn.execute(
+            delete(table).where(columns.sandbox == sandbox, columns.patient == person_id, columns.service == service)
+        )
 
 
 def remove_setting(conn: Connection, sandbox: str, person_id: str, setting_id: str) -> bool:

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Connection
 
 from app.clock import ManualClock
-from app.store import privacy, tables
+from app.store import privacy, resources, tables
 from app.store.engine import Store
 from app.trust.facts import Setting, SettingKind
 
+QUERY = resources.Query("DiagnosticReport")
 BLOCK = Setting(
     "b",
     "PPS",
@@ -73,3 +74,20 @@ def test_remove_tells_whether_there_was_one(store: Store) -> None:
     store.write_now(lambda conn: privacy.put_setting(conn, "s", "P", BLOCK, 1.0))
     assert store.write_now(lambda conn: privacy.remove_setting(conn, "s", "P", "b"))
     assert not store.write_now(lambda conn: privacy.remove_setting(conn, "s", "P", "b"))
+
+
+def test_a_reservation_takes_the_data_of_its_service_away(store: Store) -> None:
+    def write(conn: Connection) -> tuple[bool, bool]:
+        for service in ("PPS", "PJD"):
+            owner = resources.Owner("s", "P", service)
+            new = resources.NewResource("DiagnosticReport", f"r-{service}", 1.0, b"{}")
+            resources.put_part(conn, owner, resources.Part("p", "k", 1.0, b""), [new], 1.0)
+        later = Setting("r", "PPS", SettingKind.RESERVATION, active_from=50.0)
+        privacy.put_setting(conn, "s", "P", later, 10.0)
+        before = resources.find(conn, resources.Owner("s", "P", "PPS"), QUERY).total == 1
+        privacy.put_setting(conn, "s", "P", replace(later, active_from=None), 10.0)
+        return before, resources.find(conn, resources.Owner("s", "P", "PPS"), QUERY).total == 0
+
+    assert store.write_now(write) == (True, True)
+    kept = store.read_now(lambda conn: resources.find(conn, resources.Owner("s", "P", "PJD"), QUERY))
+    assert kept.total == 1
