@@ -343,6 +343,8 @@ def verify(sandbox: Annotated[str | None, typer.Option(help="Only this sandbox."
             typer.echo(f"BROKEN {place}, {result.fault.kind} at {result.fault.seq}")
         else:
             typer.echo(f"intact {place}" + (f", {len(result.warnings)} warnings" if result.warnings else ""))
+    if not results:
+        typer.echo("no records yet")
     broken = [result for result in results if result.fault is not None]
     if broken:
         _stop(f"{len(broken)} of {len(results)} chains broken")

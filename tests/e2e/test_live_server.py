@@ -6,17 +6,19 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 
-from tests.support.live import SEARCH, Session, recorded_requests
+from app.ids import new_uuid
+from app.links import login
+from app.trust import jose
+from tests.support.live import CLOCK, IDS, SEARCH, UNHURRIED, Load, Session, recorded_requests
 from tools.live_server import LiveServer, answers, free_ports, live_server, start
 
 _METADATA = "/helseid/.well-known/openid-configuration"
@@ -74,15 +76,20 @@ def test_old_tls_is_refused(live: LiveServer) -> None:
 
 
 @pytest.mark.parametrize("case", ["RC-5"])
-def test_header_names_leave_the_socket_in_canonical_case(case: str, live: LiveServer) -> None:
-    session = Session(live.url)
-    lines = [f"POST {SEARCH} HTTP/1.1", f"Host: localhost:{live.port}", "Content-Length: 0", "Connection: close"]
-    lines += [f"{name}: {value}" for name, value in session.headers("raw").items() if name != "DPoP"]
-    raw = _raw(live.port, lines)
-    assert b"\r\nWWW-Authenticate: " in raw
-    head = raw.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
-    names = [line.partition(b":")[0].decode() for line in head]
-    assert [name for name in names if name != name.title() and name != "WWW-Authenticate"] == []
+def test_the_nonce_header_leaves_the_socket_in_canonical_case(case: str, live: LiveServer) -> None:
+    target, body = f"{live.url}/helseid/connect/token", _machine_request(live)
+    proof = login.make_proof(jose.generate_key("ES256"), "POST", target, clock=CLOCK, ids=IDS)
+    form = "application/x-www-form-urlencoded"
+    raw = _raw(live.port, "/helseid/connect/token", {"DPoP": proof, "Content-Type": form}, body)
+    assert b'"use_dpop_nonce"' in raw
+    assert b"\r\nDPoP-Nonce: " in raw
+
+
+def test_other_headers_leave_the_socket_in_canonical_case(live: LiveServer) -> None:
+    headers = {name: value for name, value in Session(live.url).headers("raw").items() if name != "DPoP"}
+    raw = _raw(live.port, SEARCH, headers, b"")
+    for name in (b"WWW-Authenticate", b"Content-Type", b"Sandbox-Exchange"):
+        assert b"\r\n" + name + b": " in raw
 
 
 def test_the_log_holds_no_number_and_no_token(live: LiveServer) -> None:
@@ -95,32 +102,16 @@ def test_the_log_holds_no_number_and_no_token(live: LiveServer) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_finishes_running_requests(workers: int, tmp_path: Path) -> None:
-    received: set[str] = set()
-
-    def ask(client: int) -> None:
-        with httpx.Client(timeout=30) as http:
-            for number in range(100_000):
-                correlation = f"{client}-{number}"
-                try:
-                    answer = session.search(correlation, http)
-                except httpx.TransportError:
-                    return  # nobody took the request any more
-                assert answer.json()["total"] == 73
-                received.add(correlation)
-
-    with live_server(tmp_path, "--workers", str(workers)) as server:
-        session = Session(server.url)
-        threads = [threading.Thread(target=ask, args=(client,)) for client in range(4)]
-        for thread in threads:
-            thread.start()
-        while len(received) < 40:
-            time.sleep(0.01)
+    with live_server(tmp_path, "--workers", str(workers), environment=UNHURRIED) as server:
+        load = Load(Session(server.url), clients=4)
+        load.start(enough=40)
         assert server.stop() == 0
-        for thread in threads:
-            thread.join()
+        load.join()
+    assert load.odd == []
     assert not answers(server.port)
     # Every request that was begun got its whole answer: none is in the audit chain that its client did not receive.
-    assert recorded_requests(server) - received == set()
+    assert len(load.received) >= 40
+    assert recorded_requests(server) - load.received == set()
 
 
 def test_a_second_server_on_the_same_port_says_so(live: LiveServer, tmp_path: Path) -> None:
@@ -155,9 +146,26 @@ def test_what_cannot_start_says_why_in_a_line(environment: dict[str, str], said:
     assert "Traceback" not in str(caught.value)
 
 
-def _raw(port: int, lines: list[str]) -> bytes:
+def _machine_request(live: LiveServer) -> bytes:
+    """A ``client_credentials`` form with a client assertion."""
+    name, now = "sandkasse-maskin", int(CLOCK.time())
+    key = httpx.get(f"{live.url}/_sandbox/v1/clients/{name}/key").json()
+    claims = {"iss": name, "sub": name, "aud": f"{live.url}/helseid", "nbf": now, "exp": now + 30, "jti": new_uuid(IDS)}
+    assertion = jose.sign({"typ": "client-authentication+jwt", "alg": "ES256"}, claims, jose.import_key(key))
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": assertion,
+        "scope": "nhn:maternity-record/api",
+    }
+    return urlencode(form).encode()
+
+
+def _raw(port: int, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", f"Host: localhost:{port}", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        sock.sendall("\r\n".join([*lines, "", ""]).encode())
+        sock.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         received = b""
         while chunk := sock.recv(65536):
             received += chunk

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import threading
+import time
 
 import httpx
 
@@ -18,6 +20,7 @@ from tools.live_server import LiveServer
 CLOCK, IDS = SystemClock(), SystemIds()
 SEARCH = "/pps/v2/DiagnosticReport/_search"
 PATIENT = "14838449698"  # P01
+UNHURRIED = {"SANDKASSE_PROOF_WINDOW": "relaxed"}  # a loaded machine may take longer than a proof is good for
 
 
 def recorded_requests(server: LiveServer) -> set[str]:
@@ -64,3 +67,41 @@ class Session:
             return http.post(self.url + SEARCH, headers=headers, data=form)
         with httpx.Client(timeout=30, verify=self._verify) as own:
             return own.post(self.url + SEARCH, headers=headers, data=form)
+
+
+class Load:
+    """Clients that search one after the other until nobody answers any more.
+
+    ``received`` are the correlation ids of answers that came whole; ``odd`` what came instead of a patient's reports.
+    """
+
+    def __init__(self, session: Session, clients: int) -> None:
+        self.received: set[str] = set()
+        self.odd: list[str] = []
+        self._session = session
+        self._threads = [threading.Thread(target=self._ask, args=(client,)) for client in range(clients)]
+
+    def start(self, enough: int, patience: float = 60.0) -> None:
+        """Begin, and wait until that many answers have come."""
+        for thread in self._threads:
+            thread.start()
+        deadline = time.monotonic() + patience
+        while len(self.received) < enough and time.monotonic() < deadline and not self.odd:
+            time.sleep(0.01)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, client: int) -> None:
+        with httpx.Client(timeout=60) as http:
+            for number in range(100_000):
+                correlation = f"{client}-{number}"
+                try:
+                    answer = self._session.search(correlation, http)
+                except httpx.TransportError:
+                    return  # nobody took the request any more
+                if answer.status_code != 200 or answer.json()["total"] != 73:
+                    self.odd.append(f"{answer.status_code} {answer.text[:500]}")
+                    return
+                self.received.add(correlation)

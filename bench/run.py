@@ -1,0 +1,120 @@
+"""Requests a second, latency and memory of the service, each beside a bare FastAPI route in the same run.
+
+    python -m bench.run [--quick]
+
+For 1 and 2 workers and 1, 8 and 64 connections: the bare route; a PPS v2 search for 20 reports with the full chain
+(access token, fresh ES256 DPoP proof, policy, audit synced to disk before the answer); a token minted with
+``client_credentials`` (fresh assertion and proof, RS256). SQLite, journal off. Proofs are signed before the clock
+starts, so the proof window is ``relaxed``; everything else is the default. Absolute figures depend on the machine,
+which the generator shares: compare ratios. Exits with 1 when an answer was not 200.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import server
+from app.settings import Settings
+from bench import load
+from bench.requests import Searches, Tokens, get
+from tools.live_server import answers, free_ports, live_server
+
+_ENVIRONMENT = {"SANDKASSE_PROOF_WINDOW": "relaxed", "SANDKASSE_JOURNAL": "false", "SANDKASSE_LOG_LEVEL": "error"}
+_MOST_A_SECOND = {1: 1500, 8: 2500, 64: 4500}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seconds: float
+    rounds: int
+    workers: Sequence[int] = (1, 2)
+    connections: Sequence[int] = (1, 8, 64)
+
+
+def main(arguments: Sequence[str]) -> int:
+    plan = Plan(1.0, 1) if "--quick" in arguments else Plan(3.0, 3)
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+    )
+    print(
+        f"{'workers':>7} {'conns':>5}  {'what':<8} {'req/s':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8} {'p99/p50':>7}"
+    )
+    errors = sum(_measure(plan, workers) for workers in plan.workers)
+    if errors:
+        print(f"{errors} answers were not 200")
+    return 1 if errors else 0
+
+
+def _measure(plan: Plan, workers: int) -> int:
+    errors = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="sandkasse-bench-") as folder,
+        _bare(workers) as bare_port,
+        live_server(Path(folder), "--workers", str(workers), environment=_ENVIRONMENT) as live,
+    ):
+        kinds: dict[str, Callable[[int], Sequence[bytes]]] = {
+            "search": Searches(live.url).make,
+            "token": Tokens(live.url).make,
+        }
+        idle = live.memory()
+        for make in kinds.values():  # every worker has its caches filled
+            load.drive(live.port, 16, 2.0, make(600))
+        for connections in plan.connections:
+            bare, results = [], {name: list[load.Result]() for name in kinds}
+            for _ in range(plan.rounds):
+                bare.append(load.drive(bare_port, connections, plan.seconds, [get("/")], repeat=True))
+                for name, make in kinds.items():
+                    requests = make(int(_MOST_A_SECOND[connections] * plan.seconds))
+                    results[name].append(load.drive(live.port, connections, plan.seconds, requests))
+            yardstick = _median(bare)
+            _show(workers, connections, "bare", yardstick, yardstick)
+            for name, measured in results.items():
+                _show(workers, connections, name, _median(measured), yardstick)
+                errors += sum(result.errors for result in measured)
+        print(f"{workers:>7}        memory   {idle >> 20} MB at rest, {live.memory() >> 20} MB after")
+    return errors
+
+
+def _median(results: Sequence[load.Result]) -> load.Result:
+    middle = statistics.median_low([result.rate for result in results])
+    return next(result for result in results if result.rate == middle)
+
+
+def _show(workers: int, connections: int, what: str, result: load.Result, yardstick: load.Result) -> None:
+    print(
+        f"{workers:>7} {connections:>5}  {what:<8} {result.rate:>8.0f} {result.rate / yardstick.rate:>6.2f} "
+        f"{result.p50:>8.2f} {result.p99:>8.2f} {result.p99 / result.p50:>7.1f}"
+        + (f"  {result.statuses}" if result.errors else ""),
+        flush=True,
+    )
+
+
+@contextmanager
+def _bare(workers: int) -> Iterator[int]:
+    """The bare route in as many processes, on one socket."""
+    (port,) = free_ports(1)
+    sock = server.listen(Settings(port=port)).plain
+    command = [sys.executable, "-m", "bench.bare", str(sock.fileno())]
+    processes = [subprocess.Popen(command, pass_fds=[sock.fileno()]) for _ in range(workers)]
+    sock.close()
+    while not answers(port):
+        pass
+    try:
+        yield port
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
