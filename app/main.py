@@ -36,10 +36,13 @@ def create_app(
     settings: Settings | None = None, *, clock: RealClock | None = None, ids: IdSource | None = None
 ) -> Resolver:
     """The whole service as one ASGI application. The database is opened and seeded at start-up."""
-    settings = settings or Settings()
-    clock = clock or SystemClock()
+    settings, clock = settings or Settings(), clock or SystemClock()
     store = Store(settings.database_url, clock, journal_keep=settings.journal_keep)
-    core = Core(settings, store, clock, ids or SystemIds())
+    return compose(Core(settings, store, clock, ids or SystemIds()))
+
+
+def compose(core: Core) -> Resolver:
+    """Every service of an installation behind the resolving middleware."""
     services: dict[str, FastAPI] = {
         "helseid": helseid.create(core),
         "helseid-ttt": helseid_ttt.create(core),

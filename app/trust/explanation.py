@@ -75,11 +75,14 @@ def rules(trail: Trail) -> list[dict[str, Any]]:
 
 def summary(trail: Trail) -> str:
     """One sentence for a person."""
-    if trail.reason is None:
-        return "Granted." if trail.outcome in (None, "PERMIT") else f"Granted in part ({len(trail.dropped)} withheld)."
+    if trail.outcome == "PARTIAL":
+        return f"Granted in part: {len(trail.dropped)} withheld."
+    if trail.reason is None and trail.outcome in (None, "PERMIT"):
+        return "Granted."
+    cause = trail.reason.value if trail.reason is not None else trail.outcome
     by = f" by rule {trail.rule}" if trail.rule else ""
     detail = f": {trail.detail}" if trail.detail else ""
-    return f"{trail.reason.value}{by}{detail}."
+    return f"{cause}{by}{detail}."
 
 
 def _facts(facts: Facts) -> dict[str, Any]:
