@@ -169,5 +169,5 @@ async def test_token_orders_that_cannot_be_filled(service: Service) -> None:
     assert supplier["claims"]["helseid://claims/client/claims/orgnr_supplier"] == "315501008"
     bearer = (await order(persona="H01", url=f"{BASE}/trust-probe/bearer/whoami")).json()
     assert (bearer["token_type"], "DPoP" in bearer["headers"]) == ("Bearer", False)
-    given = {"practitioner": {}, "care_relationship": {}}
+    given: dict[str, Any] = {"practitioner": {}, "care_relationship": {}}
     assert (await order(persona="H01", attest=given)).status_code == 400
