@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from app.sandboxes.state import DEFAULT
 SANDBOX_NAME: Final = re.compile(r"[a-z0-9-]{1,40}")  # ruling R64
 WEB: Final = "web"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "host.docker.internal"})
+_LONGEST_REMEMBERED: Final = 200  # characters of host and path, so that the memory is bounded
 _DEFAULT_PORT: Final = {"http": "80", "https": "443"}
 
 
@@ -34,7 +36,13 @@ class Resolved:
 
 
 def resolve(scheme: str, host: str, path: str, *, public_url: str | None = None) -> Resolved:
-    """Resolve a request by its scheme, ``Host`` header and decoded path."""
+    """Resolve a request by its scheme, ``Host`` header and decoded path. The usual short ones are remembered."""
+    if len(host) + len(path) > _LONGEST_REMEMBERED:
+        return _resolve(scheme, host, path, public_url)
+    return _remembered(scheme, host, path, public_url)
+
+
+def _resolve(scheme: str, host: str, path: str, public_url: str | None) -> Resolved:
     host = strip_default_port(scheme, host.lower())
     name, _, port = host.partition(":") if not host.startswith("[") else (host, "", "")
     origin = f"{scheme}://{host}"
@@ -64,6 +72,10 @@ def resolve(scheme: str, host: str, path: str, *, public_url: str | None = None)
     return Resolved(sandbox, service.name, rest[len(prefix) :] or "/", root + prefix, root, origin, "path")
 
 
+_remembered = lru_cache(maxsize=1024)(_resolve)
+
+
+@lru_cache(maxsize=1024)
 def address(service: str, where: Resolved, *, public_url: str | None = None) -> str:
     """The public base URL of ``service`` in the same sandbox, in the form the call came in."""
     entry = BY_NAME[service]

@@ -65,4 +65,4 @@ class Moment:
 
 def rfc3339(seconds: float) -> str:
     """``2026-11-21T08:00:00.000000Z``: UTC with microseconds, the form stored and shown."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -213,6 +214,7 @@ def _series(month: int) -> tuple[Series, int]:
     raise _invalid("its month does not exist")
 
 
+@lru_cache(maxsize=4096)
 def _control_digits_hold(value: str, rule: Rule) -> bool:
     first = (_sum(value[:9], _W1) + int(value[9])) % 11
     second = (_sum(value[:10], _W2) + int(value[10])) % 11

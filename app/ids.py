@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import threading
 import uuid
 from typing import Protocol
 
+_BLOCK = 4096
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _SHIFTS = range(120, -1, -10)
@@ -20,10 +22,25 @@ class IdSource(Protocol):
 
 
 class SystemIds:
-    """The operating system's randomness."""
+    """The operating system's randomness, fetched in blocks: each call to the system lets other threads in.
+
+    No byte is given twice. Not to be shared over a fork.
+    """
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._place = 0
+        self._lock = threading.Lock()
 
     def random(self, size: int) -> bytes:
-        return secrets.token_bytes(size)
+        if size > _BLOCK // 4:
+            return secrets.token_bytes(size)
+        with self._lock:
+            start = self._place
+            if start + size > len(self._block):
+                self._block, start = secrets.token_bytes(_BLOCK), 0
+            self._place = start + size
+            return self._block[start : self._place]
 
 
 class SeededIds:

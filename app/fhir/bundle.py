@@ -12,8 +12,8 @@ JSON: Final = "application/fhir+json"
 Stored = tuple[str, str, bytes]
 """Type, id and bytes of a stored resource."""
 
-_MATCH: Final = b'","search":{"mode":"match"},"resource":'
-_INCLUDE: Final = b'","search":{"mode":"include"},"resource":'
+_MATCH: Final = '","search":{"mode":"match"},"resource":'
+_INCLUDE: Final = '","search":{"mode":"include"},"resource":'
 _OUTCOME: Final = b'{"search":{"mode":"outcome"},"resource":'
 
 
@@ -31,11 +31,11 @@ def searchset(
     ``outcome`` are the bytes of an OperationOutcome, which then is the last entry. Without entries the
     member is left out: FHIR has no empty arrays.
     """
-    before = b'{"fullUrl":"' + orjson.dumps(base)[1:-1] + b"/"
+    before = '{"fullUrl":"' + orjson.dumps(base)[1:-1].decode() + "/"
     entries: list[bytes] = []
     for rows, mode in ((matches, _MATCH), (included, _INCLUDE)):
         for type_, id_, body in rows:
-            entries.append(b"".join((before, type_.encode(), b"/", id_.encode(), mode, body, b"}")))
+            entries.append(f"{before}{type_}/{id_}{mode}".encode() + body + b"}")
     if outcome is not None:
         entries.append(_OUTCOME + outcome + b"}")
     head = b'{"resourceType":"Bundle","type":"searchset","total":%d,"link":%b' % (total, _links(links))

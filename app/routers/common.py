@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from app.errors import Reason, Refusal
 from app.trust.gate import Credentials
 from app.trust.trail import Trail
 
+_HEADERS: Final = "sandkasse-headers"
 SCOPE_KEY: Final = "sandkasse"
 ADMIN_HEADER: Final = "X-Admin-Key"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -27,26 +29,37 @@ def trail_of(request: Request) -> Trail:
 
 def credentials_of(request: Request) -> Credentials:
     """Every ``Authorization`` and ``DPoP`` header value, as many as were sent."""
-    authorization: list[str] = []
-    dpop: list[str] = []
-    for name, value in request.scope["headers"]:
-        if name == b"authorization":
-            authorization.append(value.decode("latin-1"))
-        elif name == b"dpop":
-            dpop.append(value.decode("latin-1"))
-    return Credentials(tuple(authorization), tuple(dpop))
+    sent = _headers(request)
+    authorization, dpop = sent.get(b"authorization", ()), sent.get(b"dpop", ())
+    return Credentials(
+        tuple([value.decode("latin-1") for value in authorization]), tuple([value.decode("latin-1") for value in dpop])
+    )
 
 
 def single(request: Request, name: str) -> str | None:
     """The header's value, None when absent. Raises ``Refusal(HEADER_INVALID)`` when sent twice (ruling R7)."""
-    wanted = name.lower().encode()
-    found = [value for key, value in request.scope["headers"] if key == wanted]
+    found = _headers(request).get(_sent_as(name))
     if not found:
         return None
     if len(found) > 1:
         raise Refusal(Reason.HEADER_INVALID, f"the header {name} was sent more than once", source="R7")
     text: str = found[0].decode("latin-1").strip()
     return text
+
+
+def _headers(request: Request) -> dict[bytes, list[bytes]]:
+    """All values of each header, sorted out once for a request."""
+    known: dict[bytes, list[bytes]] | None = request.scope.get(_HEADERS)
+    if known is None:
+        known = request.scope[_HEADERS] = {}
+        for name, value in request.scope["headers"]:
+            known.setdefault(name, []).append(value)
+    return known
+
+
+@lru_cache(maxsize=256)
+def _sent_as(name: str) -> bytes:
+    return name.lower().encode()
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -14,6 +14,7 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers import helseid_pages as pages
 from app.routers.common import credentials_of, read_form, single, trail_of
+from app.routers.fastlane import FastLane
 from app.routers.helseid_openapi import FORMS, responses
 from app.trust import issuer_keys
 from app.trust.gate import Credentials
@@ -39,7 +40,7 @@ _OF_REASON: Final = {
 
 def create(core: Core) -> FastAPI:
     """The application of the service ``helseid``."""
-    app = FastAPI(
+    app = FastLane(
         title="HelseID",
         description="The national OpenID provider as the sandbox plays it: DPoP, PAR, private_key_jwt, attest.",
         docs_url=None,
@@ -77,7 +78,7 @@ def _add_documents(app: FastAPI, core: Core) -> None:
         return JSONResponse(metadata.identity_providers())
 
 
-def _add_back_channel(app: FastAPI, core: Core) -> None:
+def _add_back_channel(app: FastLane, core: Core) -> None:
     @app.post(
         "/connect/par",
         summary="Push an authorization request",
@@ -109,6 +110,8 @@ def _add_back_channel(app: FastAPI, core: Core) -> None:
         """The grants `authorization_code`, `refresh_token`, `client_credentials` and token exchange."""
         form, sent = await _form(core, request), credentials_of(request)
         return JSONResponse(await token.token(core, trail_of(request), form, sent.dpop), headers=_NO_STORE)
+
+    app.add_lane("POST", "/connect/token", tokens)
 
     @app.post("/connect/introspect", summary="Introspect a token", tags=["OAuth"], openapi_extra=FORMS["introspect"])
     async def introspection(request: Request) -> Response:

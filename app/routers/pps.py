@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -22,6 +23,7 @@ from app.fhir.bundle import JSON
 from app.identity import Identifier
 from app.routers import pps_openapi as described
 from app.routers.common import credentials_of, parse_form, read_form, single, trail_of
+from app.routers.fastlane import FastLane
 from app.services.provesvar import codes, errors, rules, source
 from app.services.provesvar.capability import capability, spliced
 from app.services.provesvar.rules import Search, SearchRule
@@ -71,6 +73,11 @@ class Headers:
     correlation_required: bool
     legacy_basis: str | None
 
+    @property
+    def correlation_sent(self) -> tuple[bytes, ...]:
+        """The correlation headers as the server gives names."""
+        return _as_sent(self.correlation)
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -117,7 +124,7 @@ def create_backdoor(core: Core) -> FastAPI:
 
 
 def _app(core: Core, variant: Variant) -> FastAPI:
-    app = FastAPI(
+    app = FastLane(
         title=variant.service.title,
         description=described.description(variant.service.name),
         openapi_url=None,
@@ -153,7 +160,7 @@ def _add_metadata(app: FastAPI, core: Core, variant: Variant) -> None:
         )
 
 
-def _add_search(app: FastAPI, core: Core, variant: Variant, rule: SearchRule) -> None:
+def _add_search(app: FastLane, core: Core, variant: Variant, rule: SearchRule) -> None:
     async def search(request: Request) -> Response:
         return await _search(core, variant, rule, request)
 
@@ -176,6 +183,7 @@ def _add_search(app: FastAPI, core: Core, variant: Variant, rule: SearchRule) ->
             correlation=variant.headers.correlation,
         ),
     )
+    app.add_lane("POST", f"/{rule.type}/_search", search)
     app.add_api_route(f"/{rule.type}", undocumented, methods=_METHODS, include_in_schema=False)
 
 
@@ -252,13 +260,21 @@ def _with_headers(access: Access, request: Request, variant: Variant, patient: I
 
 
 def _correlation(request: Request, names: Headers) -> str | None:
-    sent: dict[str, str] = {}
+    sent: dict[bytes, bytes] = {}
     for name, value in request.scope["headers"]:
-        sent.setdefault(name.decode("latin-1"), value.decode("latin-1").strip())
-    found = next((value for name in names.correlation if (value := sent.get(name.lower()))), None)
-    if found is None and names.correlation_required:
+        sent.setdefault(name, value)
+    found = None
+    for wanted in names.correlation_sent:
+        if wanted in sent and (found := sent[wanted].decode("latin-1").strip()):
+            break
+    if not found and names.correlation_required:
         raise Refusal(Reason.HEADER_MISSING, "a correlation id header is missing, such as X-Request-Id", source="R8")
-    return found[:_MAX_CORRELATION] if found is not None else None
+    return found[:_MAX_CORRELATION] if found else None
+
+
+@lru_cache(maxsize=8)
+def _as_sent(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(name.lower().encode() for name in names)
 
 
 def _basis(request: Request, names: Headers) -> tuple[Basis | None, bool]:

@@ -7,6 +7,7 @@ case (real-clients.md C6), and answers unknown sandboxes itself.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -52,6 +53,13 @@ class Resolver:
             return
         if scope["type"] != "http":
             return
+        self._core.store.entered()
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._core.store.left()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         core = self._core
         exchange = new_ulid(core.ids, core.clock.time())
         scheme, host = self._seen(scope)
@@ -159,7 +167,7 @@ class _Recorder:
 def _canonical(send: Send, exchange: str) -> Send:
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = [(_CANONICAL.get(name) or _title(name), value) for name, value in message.get("headers", ())]
+            headers = [(_title(name), value) for name, value in message.get("headers", ())]
             headers.append((EXCHANGE_HEADER, exchange.encode()))
             message = {**message, "headers": headers}
         await send(message)
@@ -167,8 +175,9 @@ def _canonical(send: Send, exchange: str) -> Send:
     return sender
 
 
+@lru_cache(maxsize=256)
 def _title(name: bytes) -> bytes:
-    return name.title() if name.islower() else name
+    return _CANONICAL.get(name) or (name.title() if name.islower() else name)
 
 
 async def _problem(send: Send, status: int, title: str, detail: str, exchange: str) -> None:

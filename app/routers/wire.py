@@ -7,6 +7,7 @@ server is wrapped in this: to a client in the same process the names are plain b
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 
 Message = MutableMapping[str, Any]
@@ -41,6 +42,7 @@ class KeepingCase:
         await self._app(scope, receive, sender)
 
 
+@lru_cache(maxsize=256)
 def _name(name: bytes) -> bytes:
     lowered = name.lower()
     return lowered if lowered in _READ_BY_THE_SERVER else HeaderName(name)

@@ -44,7 +44,7 @@ async def state(core: Core, sandbox: str) -> SandboxState | None:
 
     Raises ``Refusal(STORE_UNAVAILABLE)``.
     """
-    row = await core.store.read(lambda conn: sandboxes.load(conn, sandbox))
+    row = await core.store.read_one(lambda conn: sandboxes.load(conn, sandbox))
     if row is None or _expired(row, core.clock.time()):
         return None
     return _state(core, row)
@@ -255,22 +255,32 @@ def _state(core: Core, row: SandboxRow) -> SandboxState:
     """
     key = (_CACHE, row.id)
     known = core.misc.get(key)
-    if not isinstance(known, _Read) or known.body != row.config:
-        known = _read(core, row)
-        core.misc.put(key, known)
-    return _shape(row, known)
+    if isinstance(known, _Known) and known.row == row:
+        return known.state
+    made = _shape(row, known.read if isinstance(known, _Known) and known.row.config == row.config else _read(core, row))
+    core.misc.put(key, _Known(row, made))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    row: SandboxRow
+    state: SandboxState
+
+    @property
+    def read(self) -> _Read:
+        return _Read(self.state.settings, self.state.faults)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    body: bytes
     settings: Settings
     faults: Mapping[str, str]
 
 
 def _read(core: Core, row: SandboxRow) -> _Read:
     chosen = config.load(row.config)
-    return _Read(row.config, config.overlay(core.settings, chosen), chosen.faults)
+    return _Read(config.overlay(core.settings, chosen), chosen.faults)
 
 
 def _shape(row: SandboxRow, read: _Read) -> SandboxState:

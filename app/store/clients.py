@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy.engine.interfaces import Dialect
 
-from app.store import installation
+from app.store import installation, statements
+from app.store.statements import Compiled
 from app.store.tables import client as table
 from app.trust.jose import generate_key, public_members
 from app.trust.sts.clients import SEEDED, Client, load_client, with_key
@@ -20,8 +23,8 @@ def find(conn: Connection, sandbox: str, client_id: str) -> Client | None:
     """The client, None when there is none. ``client_id`` may be any text somebody sent."""
     if not client_id.isprintable():  # PostgreSQL takes no NUL
         return None
-    body = conn.execute(select(table.c.body).where(table.c.sandbox == sandbox, table.c.id == client_id)).scalar()
-    return load_client(orjson.loads(body)) if body is not None else None
+    found = statements.rows(conn, _by_id(conn.dialect), {"sandbox": sandbox, "id": client_id})
+    return load_client(orjson.loads(found[0][0])) if found else None
 
 
 def listed(conn: Connection, sandbox: str) -> Sequence[Client]:
@@ -56,6 +59,12 @@ def private_key(conn: Connection, client_id: str) -> Mapping[str, Any] | None:
     """The private JWK of a seeded client (ruling R24), or None for any other client."""
     body = installation.value(conn, _name(client_id))
     return orjson.loads(body) if body is not None else None
+
+
+@lru_cache(maxsize=4)
+def _by_id(dialect: Dialect) -> Compiled:
+    where = (table.c.sandbox == bindparam("sandbox"), table.c.id == bindparam("id"))
+    return statements.compiled(select(table.c.body).where(*where), dialect)
 
 
 def _name(client_id: str) -> str:

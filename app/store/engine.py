@@ -7,10 +7,8 @@ A write is durable on disk when ``commit`` or ``write`` returns.
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
+from sqlalchemy import BindParameter, ColumnElement, Engine, bindparam, create_engine, event, insert, select, update
 from sqlalchemy import Connection as Connection
-from sqlalchemy import Engine, bindparam, create_engine, event, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import Dialect
@@ -39,9 +37,7 @@ _NO_EXCHANGE = {"reason": None, "client": None, "patient": None}
 _MAX_BATCH = 256
 _BATCHES_BETWEEN_SWEEPS = 512
 _BUSY_MS = 15_000
-_CROWD = 12  # jobs in the batch before, from which on the writer waits for more
-_LINGER = 0.008
-_NAP = 0.002
+_PAUSE = 0.005  # seconds without another job after which the writer waits no longer
 
 
 class Replayed(Exception):
@@ -50,12 +46,13 @@ class Replayed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReplayKey:
-    """A value that may be used once until ``until`` (real time, epoch seconds)."""
+    """A value that may be used once until ``until`` (real time, epoch seconds); ``value`` is remembered with it."""
 
     sandbox: str
     kind: str
     key: str
     until: float
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +98,14 @@ class Store:
         self._local = threading.local()
         self._writer = _Writer(_engine(url, writer=True), clock, journal_keep)
 
+    def entered(self) -> None:
+        """Say that a request is at work: the writer waits for it a little before it flushes."""
+        self._writer.at_work(1)
+
+    def left(self) -> None:
+        """Say that a request has been answered."""
+        self._writer.at_work(-1)
+
     @property
     def engine(self) -> Engine:
         """The engine migrations run on."""
@@ -124,6 +129,16 @@ class Store:
         """Run ``fn`` on this thread's read connection, in one snapshot."""
         with self._snapshot() as connection:
             return fn(connection)
+
+    async def read_one(self, fn: Callable[[Connection], T]) -> T:
+        """As ``read`` for an ``fn`` that makes a single statement, which is its own snapshot."""
+        if not self.embedded:
+            return await self.read(fn)
+        try:
+            return fn(self._connection()[0])
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            self._forget(error)
+            raise Refusal(Reason.STORE_UNAVAILABLE, "the store does not answer") from error
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run ``fn`` in one snapshot. Raises ``Refusal(STORE_UNAVAILABLE)`` when the database does not answer."""
@@ -169,26 +184,35 @@ class Store:
             with self._reader.connect() as connection, connection.begin():
                 yield connection
             return
-        # One connection a thread, and BEGIN and COMMIT said to the driver: the library's own transaction
-        # handling costs more than a typical read.
-        open_one: tuple[Connection, Any] | None = getattr(self._local, "connection", None)
-        if open_one is None:
-            connection = self._reader.connect()
-            open_one = (connection, connection.connection.driver_connection)
-            self._local.connection = open_one
-        connection, driver = open_one
+        # BEGIN and COMMIT are said to the driver: the library's own transaction handling costs more than a
+        # typical read.
+        connection, driver = self._connection()
         try:
             driver.execute("BEGIN")
             yield connection
             driver.execute("COMMIT")
         except BaseException as error:
-            if isinstance(error, SQLAlchemyError):
-                with suppress(SQLAlchemyError):
-                    connection.close()
-                self._local.connection = None
-            elif driver.in_transaction:
+            self._forget(error)
+            if not isinstance(error, SQLAlchemyError) and driver.in_transaction:
                 driver.execute("ROLLBACK")
             raise
+
+    def _connection(self) -> tuple[Connection, Any]:
+        """This thread's read connection, and the driver's."""
+        open_one: tuple[Connection, Any] | None = getattr(self._local, "connection", None)
+        if open_one is None:
+            connection = self._reader.connect()
+            open_one = (connection, connection.connection.driver_connection)
+            self._local.connection = open_one
+        return open_one
+
+    def _forget(self, error: BaseException) -> None:
+        """Close this thread's connection after an error of the library, which may have left it in any state."""
+        open_one: tuple[Connection, Any] | None = getattr(self._local, "connection", None)
+        if open_one is not None and isinstance(error, SQLAlchemyError):
+            with suppress(SQLAlchemyError):
+                open_one[0].close()
+            self._local.connection = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,51 +230,55 @@ class _Writer(threading.Thread):
         self.engine = engine
         self._clock = clock
         self._journal_keep = journal_keep
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: list[_Job] = []
+        self._change = threading.Condition(threading.Lock())
+        self._at_work = 0
         self._batches = 0
-        self._latest = 0
         self._closed = False
 
     def put(self, job: _Job) -> None:
-        if self._closed:
-            raise Refusal(Reason.AUDIT_UNAVAILABLE, "the store is closing")
-        self._queue.put(job)
+        with self._change:
+            if self._closed:
+                raise Refusal(Reason.AUDIT_UNAVAILABLE, "the store is closing")
+            self._waiting.append(job)
+            if len(self._waiting) == 1 or self._enough():
+                self._change.notify()
+
+    def at_work(self, more: int) -> None:
+        """Count requests at work. Called on the event loop's thread only."""
+        self._at_work += more
+        if more < 0 and self._waiting and self._enough():
+            with self._change:
+                self._change.notify()
 
     def stop(self) -> None:
-        self._closed = True
+        with self._change:
+            self._closed = True
+            self._change.notify()
         if self.is_alive():
-            self._queue.put(None)
             self.join()
 
     def run(self) -> None:
-        running = True
-        while running:
-            first = self._queue.get()
-            if first is None:
-                break
-            batch = [first]
-            running = self._gather(batch)
+        while batch := self._gather():
             _tell(batch, self._write(batch))
-            self._latest = len(batch)
 
-    def _gather(self, batch: list[_Job]) -> bool:
-        """Add what else waits, and under load what comes within a few milliseconds: a flush costs the same for
-        one request as for many. False when the end was announced.
+    def _gather(self) -> list[_Job]:
+        """What waits, as soon as it is enough or no more comes. Nothing when the end has come."""
+        with self._change:
+            self._change.wait_for(lambda: self._waiting or self._closed)
+            seen = 0
+            while not self._enough() and not self._closed and len(self._waiting) > seen:
+                seen = len(self._waiting)
+                self._change.wait_for(lambda: self._enough() or self._closed, _PAUSE)
+            batch, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
+            return batch
+
+    def _enough(self) -> bool:
+        """Half of the requests at work wait: a flush costs the same for one as for many, and while this half is
+        flushed the other half is worked on. A lone request never waits.
         """
-        deadline = time.monotonic() + (_LINGER if self._latest >= _CROWD else 0.0)
-        while len(batch) < _MAX_BATCH:
-            try:
-                job = self._queue.get_nowait()
-            except queue.Empty:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return True
-                time.sleep(min(left, _NAP))
-                continue
-            if job is None:
-                return False
-            batch.append(job)
-        return True
+        waiting = len(self._waiting)
+        return waiting * 2 >= self._at_work or waiting >= _MAX_BATCH
 
     def _write(self, batch: Sequence[_Job]) -> list[tuple[bool, Any]]:
         try:
@@ -286,29 +314,21 @@ def claim(connection: Connection, keys: Sequence[ReplayKey]) -> set[tuple[str, s
     """Insert single-use keys; the ones that are new come back as ``(sandbox, kind, key)``."""
     if not keys:
         return set()
-    rows = {(key.sandbox, key.kind, key.key): key.until for key in keys}
+    rows = {(key.sandbox, key.kind, key.key): {"until": key.until, "value": key.value} for key in keys}
     if connection.dialect.name == "sqlite":
         # The write lock is held, so nobody comes between the look and the insert.
-        look = _known_keys(connection.dialect)
-        fresh = [key for key in rows if not statements.rows(connection, look, dict(zip(_KEY, key, strict=True)))]
-        values = [{**dict(zip(_KEY, key, strict=True)), "until": rows[key], "value": ""} for key in fresh]
+        known = statements.among(connection, tables.replay, _KEY, list(rows))
+        fresh = rows.keys() - known
+        values = [{**dict(zip(_KEY, key, strict=True)), **rows[key]} for key in fresh]
         statements.run_many(connection, statements.insert_into(tables.replay, connection.dialect), values)
-        return set(fresh)
+        return fresh
     statement = (
         postgresql.insert(tables.replay)
         .on_conflict_do_nothing()
         .returning(tables.replay.c.sandbox, tables.replay.c.kind, tables.replay.c.key)
     )
-    wanted = [{**dict(zip(_KEY, key, strict=True)), "until": until, "value": ""} for key, until in rows.items()]
+    wanted = [{**dict(zip(_KEY, key, strict=True)), **rest} for key, rest in rows.items()]
     return {(row[0], row[1], row[2]) for row in connection.execute(statement, wanted)}
-
-
-@lru_cache(maxsize=4)
-def _known_keys(dialect: Dialect) -> Compiled:
-    columns = tables.replay.c
-    return statements.compiled(
-        select(columns.until).where(*(columns[name] == bindparam(name) for name in _KEY)), dialect
-    )
 
 
 def _apply(connection: Connection, units: Sequence[Unit]) -> list[tuple[bool, Any]]:
@@ -341,38 +361,47 @@ def _apply(connection: Connection, units: Sequence[Unit]) -> list[tuple[bool, An
 
 def _work(connection: Connection, unit: Unit) -> tuple[bool, Any]:
     assert unit.work is not None
-    savepoint = connection.begin_nested()
     try:
-        if len(claim(connection, unit.replay)) != len(unit.replay):
-            raise Replayed
-        result = unit.work(connection)
-        savepoint.commit()
-        return True, result
-    except SQLAlchemyError as error:
-        savepoint.rollback()
+        with _savepoint(connection):
+            if len(claim(connection, unit.replay)) != len(unit.replay):
+                raise Replayed
+            return True, unit.work(connection)
+    except (SQLAlchemyError, sqlite3.Error) as error:
         refusal = Refusal(Reason.STORE_UNAVAILABLE, "the write failed")
         refusal.__cause__ = error
         return False, refusal
     except Exception as error:  # handed to the waiter, who knows what it means
-        savepoint.rollback()
         return False, error
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[None]:
+    """All of what is inside, or nothing. On SQLite it is said to the driver, which costs a tenth."""
+    if connection.dialect.name != "sqlite":
+        with connection.begin_nested():
+            yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT unit")
+    try:
+        yield
+    except BaseException:
+        driver.execute("ROLLBACK TO unit")
+        driver.execute("RELEASE unit")
+        raise
+    driver.execute("RELEASE unit")
 
 
 def _append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     if not entries:
         return
-    head = tables.audit_head
     heads: dict[tuple[str, str], tuple[int, bytes, float]] = {}
     known: set[tuple[str, str]] = set()
     for chain in sorted({(entry.sandbox, entry.service) for entry in entries}):
-        row = connection.execute(
-            select(head.c.seq, head.c.hash, head.c.recorded)
-            .where(head.c.sandbox == chain[0], head.c.service == chain[1])
-            .with_for_update()
-        ).first()
-        if row is not None:
+        row = statements.rows(connection, _head(connection.dialect), {"of_sandbox": chain[0], "of_service": chain[1]})
+        if row:
             known.add(chain)
-        heads[chain] = (row[0], row[1], row[2]) if row is not None else (0, _GENESIS, 0.0)
+        heads[chain] = (row[0][0], row[0][1], row[0][2]) if row else (0, _GENESIS, 0.0)
     rows = []
     for entry in entries:
         chain = (entry.sandbox, entry.service)
@@ -396,13 +425,30 @@ def _append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     for chain, (seq, digest, recorded) in heads.items():
         values = {"seq": seq, "hash": digest, "recorded": recorded}
         if chain in known:
-            connection.execute(
-                update(head).where(head.c.sandbox == chain[0], head.c.service == chain[1]).values(values)
-            )
+            place = {"of_sandbox": chain[0], "of_service": chain[1]}
+            statements.run(connection, _move_head(connection.dialect), {**place, **values})
         else:
             # Two processes that both found no head collide on the primary key here: the batch of the
             # second fails whole, and nothing it held was released.
-            connection.execute(insert(head).values(sandbox=chain[0], service=chain[1], **values))
+            connection.execute(insert(tables.audit_head).values(sandbox=chain[0], service=chain[1], **values))
+
+
+@lru_cache(maxsize=4)
+def _head(dialect: Dialect) -> Compiled:
+    head = tables.audit_head.c
+    statement = select(head.seq, head.hash, head.recorded).where(*_of_chain()).with_for_update()
+    return statements.compiled(statement, dialect)
+
+
+@lru_cache(maxsize=4)
+def _move_head(dialect: Dialect) -> Compiled:
+    new: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in ("seq", "hash", "recorded")}
+    return statements.compiled(update(tables.audit_head).where(*_of_chain()).values(new), dialect)
+
+
+def _of_chain() -> tuple[ColumnElement[bool], ...]:
+    head = tables.audit_head.c
+    return head.sandbox == bindparam("of_sandbox"), head.service == bindparam("of_service")
 
 
 def _tell(batch: Sequence[_Job], outcomes: Sequence[tuple[bool, Any]]) -> None:
@@ -442,6 +488,7 @@ def _engine(url: str, *, writer: bool) -> Engine:
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         cursor.execute("PRAGMA cache_size=-16000")
         cursor.execute("PRAGMA mmap_size=268435456")
+        cursor.execute("PRAGMA wal_autocheckpoint=4000")
         cursor.close()
 
     if writer:

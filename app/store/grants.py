@@ -10,12 +10,16 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.engine.interfaces import Dialect
 
+from app.store import statements
 from app.store.engine import ReplayKey, claim
+from app.store.statements import Compiled
 from app.store.tables import lease, replay
 
 Kind = Literal["par", "login", "code", "refresh", "session"]
@@ -83,12 +87,9 @@ def sweep(conn: Connection, sandbox: str, now: float) -> None:
 
 def assertion_state(conn: Connection, sandbox: str, key: str) -> str | None:
     """What became of the client assertion ``key``: the value given to ``settle_assertion``, or None."""
-    state: str | None = conn.execute(
-        select(replay.c.value).where(
-            replay.c.sandbox == sandbox, replay.c.kind == _ASSERTION, replay.c.key == _digest(key)
-        )
-    ).scalar()
-    return state
+    place = {"sandbox": sandbox, "kind": _ASSERTION, "key": _digest(key)}
+    found = statements.rows(conn, _value_of(conn.dialect), place)
+    return str(found[0][0]) if found else None
 
 
 def settle_assertion(
@@ -99,17 +100,21 @@ def settle_assertion(
     ``until`` is real time.
     """
     if expected is None:
-        fresh = claim(conn, [ReplayKey(sandbox, _ASSERTION, _digest(key), until)])
-        if not fresh:
-            return False
+        return bool(claim(conn, [ReplayKey(sandbox, _ASSERTION, _digest(key), until, state)]))
     at = (replay.c.sandbox == sandbox, replay.c.kind == _ASSERTION, replay.c.key == _digest(key))
-    done = conn.execute(update(replay).where(*at, replay.c.value == (expected or "")).values(value=state, until=until))
+    done = conn.execute(update(replay).where(*at, replay.c.value == expected).values(value=state, until=until))
     return done.rowcount > 0
 
 
 def claim_proof(conn: Connection, sandbox: str, jkt: str, jti: str, until: float) -> bool:
     """Take the ``jti`` of a DPoP proof; False when it was used before. ``until`` is real time."""
     return bool(claim(conn, [ReplayKey(sandbox, _PROOF, _digest(f"{jkt} {jti}"), until)]))
+
+
+@lru_cache(maxsize=4)
+def _value_of(dialect: Dialect) -> Compiled:
+    where = (replay.c[name] == bindparam(name) for name in ("sandbox", "kind", "key"))
+    return statements.compiled(select(replay.c.value).where(*where), dialect)
 
 
 def _digest(value: str) -> str:

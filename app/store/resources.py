@@ -170,7 +170,7 @@ def find(conn: Connection, owner: Owner, query: Query, hidden: Collection[str] =
         rows = [Row(query.type, row[0], row[1]) for row in _page_of(conn, shape, values)]
         if len(rows) < query.count and (rows or not query.skip):
             return Found(rows, query.skip + len(rows))
-    return Found(rows, conn.execute(_total(shape), values).scalar_one())
+    return Found(rows, _total_of(conn, shape, values))
 
 
 def referred_to(
@@ -421,6 +421,8 @@ _PLAIN: Final = _Shape(ids=False, hidden=False, tokens=(), dates=())
 
 
 def _shape(query: Query, hidden: bool) -> _Shape:
+    if not (hidden or query.tokens or query.dates or query.ids is not None):
+        return _PLAIN
     return _Shape(
         query.ids is not None,
         hidden,
@@ -464,7 +466,7 @@ def _values(owner: Owner, query: Query, hidden: Collection[str]) -> dict[str, An
 
 def _page_of(conn: Connection, shape: _Shape, values: dict[str, Any]) -> Sequence[Any]:
     """The rows of a page. Of the search without conditions the text is ready made, which saves a third of the time."""
-    if shape != _PLAIN:
+    if shape is not _PLAIN:
         return conn.execute(_page(shape), values).all()
     return statements.rows(conn, _plain_page(conn.dialect), values)
 
@@ -472,6 +474,17 @@ def _page_of(conn: Connection, shape: _Shape, values: dict[str, Any]) -> Sequenc
 @lru_cache(maxsize=4)
 def _plain_page(dialect: Dialect) -> Compiled:
     return statements.compiled(_page(_PLAIN), dialect)
+
+
+def _total_of(conn: Connection, shape: _Shape, values: dict[str, Any]) -> int:
+    if shape is not _PLAIN:
+        return int(conn.execute(_total(shape), values).scalar_one())
+    return int(statements.rows(conn, _plain_total(conn.dialect), values)[0][0])
+
+
+@lru_cache(maxsize=4)
+def _plain_total(dialect: Dialect) -> Compiled:
+    return statements.compiled(_total(_PLAIN), dialect)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,8 @@
-"""The tables. Clinical ones are keyed ``(sandbox, patient, …)`` first, so that one patient's data lie together."""
+"""The tables. Clinical ones are keyed ``(sandbox, patient, …)`` first, so that one patient's data lie together.
+
+On SQLite the small rows found by text keys are stored in the key's own tree (``sqlite_with_rowid=False``): one look
+and one write instead of two.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -57,6 +62,7 @@ person_identifier = Table(
     Column("value", String(12), primary_key=True),
     Column("person", String(64), nullable=False),
     Column("current", Boolean, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 practitioner = Table(
@@ -88,6 +94,7 @@ setting = Table(
     Column("service", String(20), primary_key=True),
     Column("id", String(64), primary_key=True),
     Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 resource = Table(
@@ -145,6 +152,7 @@ search_index = Table(
     Column("id", String(64), primary_key=True),
     Column("low", Float),
     Column("high", Float),
+    sqlite_with_rowid=False,
 )
 
 part = Table(
@@ -193,7 +201,13 @@ audit = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("ix_audit_patient", "sandbox", "patient", "recorded"),
-    Index("ix_audit_ref", "sandbox", "decision_ref"),
+    Index(
+        "ix_audit_ref",
+        "sandbox",
+        "decision_ref",
+        sqlite_where=text("decision_ref IS NOT NULL"),
+        postgresql_where=text("decision_ref IS NOT NULL"),
+    ),
 )
 
 audit_head = Table(
@@ -204,6 +218,7 @@ audit_head = Table(
     Column("seq", _Seq, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("recorded", Float, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 audit_checkpoint = Table(
@@ -241,6 +256,7 @@ replay = Table(
     Column("until", Float, nullable=False),  # real time
     Column("value", String(120), nullable=False, default=""),
     Index("ix_replay_until", "until"),
+    sqlite_with_rowid=False,
 )
 
 lease = Table(
@@ -252,6 +268,7 @@ lease = Table(
     Column("expires", Float, nullable=False),  # sandbox time
     Column("body", LargeBinary, nullable=False),
     Index("ix_lease_expires", "expires"),
+    sqlite_with_rowid=False,
 )
 
 client = Table(

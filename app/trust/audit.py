@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -124,6 +125,7 @@ def chain_hash(previous: bytes, body: bytes) -> bytes:
     return hashlib.sha256(previous + b"\x1e" + body).digest()
 
 
+@lru_cache(maxsize=4096)
 def patient_key(nin: str, index_key: bytes) -> str:
     """The keyed hash a patient's records are found by; the number itself is in no index."""
     return hmac.new(index_key, nin.encode(), hashlib.sha256).hexdigest()

@@ -1,6 +1,6 @@
 """JWS as HelseID uses it: compact JWTs, nine asymmetric algorithms, keys as JWK.
 
-The signature mathematics is joserfc's; here stands only what is read, refused and remembered.
+Keys and signatures are joserfc's and cryptography's; here stands only what is read, refused and remembered.
 RFC 7515, 7517, 7518, 7638, 7519.
 """
 
@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc.errors import JoseError as _LibraryError
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -24,6 +29,11 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 """Asymmetric algorithms HelseID allows for assertions, request objects and proofs (trust.md section 2)."""
 
 _CURVE_OF: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+_ECDSA_OF: Final = {
+    "ES256": ec.ECDSA(hashes.SHA256()),
+    "ES384": ec.ECDSA(hashes.SHA384()),
+    "ES512": ec.ECDSA(hashes.SHA512()),
+}
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MIN_RSA_BITS: Final = 2048  # real-clients.md C11
 
@@ -95,10 +105,10 @@ def import_key(jwk: Mapping[str, Any], cache: BoundedCache[tuple[str, ...], Key]
                 raise JoseError(f"RSA keys need at least {_MIN_RSA_BITS} bits")
             key = Key(rsa, "RSA", None, rsa.thumbprint(), private)
         else:
-            ec = ECKey.import_key(members)
-            if ec.curve_name not in _CURVE_OF.values():
+            elliptic = ECKey.import_key(members)
+            if elliptic.curve_name not in _CURVE_OF.values():
                 raise JoseError("EC keys must be P-256, P-384 or P-521")
-            key = Key(ec, "EC", ec.curve_name, ec.thumbprint(), private)
+            key = Key(elliptic, "EC", elliptic.curve_name, elliptic.thumbprint(), private)
     except JoseError:
         raise
     except (_LibraryError, ValueError, TypeError, KeyError) as error:
@@ -118,7 +128,22 @@ def verify(jwt: Jwt, key: Key, *, algorithms: tuple[str, ...] = ALGORITHMS) -> b
     alg = jwt.header.get("alg")
     if not isinstance(alg, str) or alg not in algorithms or not key.fits(alg):
         return False
+    if isinstance(key.native, ECKey):
+        return _verify_ec(jwt, key.native.public_key, alg)
     return bool(JWSRegistry.algorithms[alg].verify(jwt.signing_input, jwt.signature, key.native))
+
+
+def _verify_ec(jwt: Jwt, key: EllipticCurvePublicKey, alg: str) -> bool:
+    """As the library does it (RFC 7518 section 3.4), without making the algorithm anew for every proof."""
+    half, signature = (key.key_size + 7) // 8, jwt.signature
+    if len(signature) != 2 * half:
+        return False
+    der = encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
+    try:
+        key.verify(der, jwt.signing_input, _ECDSA_OF[alg])
+    except InvalidSignature:
+        return False
+    return True
 
 
 def sign(header: Mapping[str, Any], claims: Mapping[str, Any], key: Key) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
@@ -157,6 +158,8 @@ LEGACY_SEARCHES: Final[Mapping[str, SearchRule]] = MappingProxyType(
 INCLUDES: Final = ("_include", "_include:iterate", "_revinclude", "_revinclude:iterate")
 MAX_VALUES: Final = 500
 MAX_DATES: Final = 20
+_FEW_FIELDS: Final = 4
+_SHORT: Final = 100  # characters: a search that is remembered is a small one
 
 _NATIONAL: Final = re.compile(r"(?<![0-9])[0-9]{11}(?![0-9])")
 _LIST_ALIAS: Final = re.compile(
@@ -187,10 +190,19 @@ def read(rule: SearchRule, fields: Sequence[tuple[str, str]], *, strict: bool, m
 
     Raises ``Refusal``: PARAMETER_INVALID, and in ``strict`` mode PARAMETER_NOT_SUPPORTED for what is unknown.
     """
+    if len(fields) <= _FEW_FIELDS and sum(len(name) + len(value) for name, value in fields) <= _SHORT:
+        return _remembered(rule, tuple(fields), strict, max_count)
+    return _read(rule, fields, strict, max_count)
+
+
+def _read(rule: SearchRule, fields: Sequence[tuple[str, str]], strict: bool, max_count: int) -> Search:
     draft = _Draft(rule, strict, max_count)
     for name, value in fields:
         draft.add(name, value)
     return draft.search()
+
+
+_remembered = lru_cache(maxsize=512)(_read)
 
 
 @dataclass(slots=True)

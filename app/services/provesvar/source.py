@@ -130,7 +130,12 @@ def _page(url: str, search: Search, skip: int) -> str:
 
 
 def _url(url: str, fields: Sequence[tuple[str, str]]) -> str:
-    return f"{url}?{urlencode(fields, safe=':,')}" if fields else url
+    return f"{url}?{_encoded(tuple(fields))}" if fields else url
+
+
+@lru_cache(maxsize=1024)
+def _encoded(fields: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(fields, safe=":,")
 
 
 @lru_cache(maxsize=4096)

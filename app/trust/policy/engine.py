@@ -179,6 +179,8 @@ def conclude(request: Request, decision: Decision, result: FilterResult, total_s
             )
     first = next(iter(result.dropped or result.masked), None)
     if first is None:
+        if request is decision.request and not result.obligations and not result.rows:
+            return decision
         return replace(decision, obligations=obligations, request=request, object_rows=result.rows)
     outcome = _outcome_of_objects(request, result)
     return replace(

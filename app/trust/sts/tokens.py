@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+import anyio.to_thread
+
 from app.core import Core
 from app.ids import new_hex
 from app.trust import issuer_keys
@@ -136,7 +138,9 @@ async def access_token(context: Context, content: Content) -> Minted:
     key = await issuer_keys.signing_key(context.core, context.sandbox)
     seconds = content.client.access_token_seconds or context.settings.access_token_seconds
     claims = _dated(context, seconds) | access_claims(content) | {"jti": new_hex(context.core.ids)}
-    return Minted(sign(key.header("at+jwt"), claims, key.key), claims, seconds)
+    # An RSA signature takes most of a millisecond and lets other threads in meanwhile: not on the event loop.
+    signed = await anyio.to_thread.run_sync(sign, key.header("at+jwt"), claims, key.key)
+    return Minted(signed, claims, seconds)
 
 
 async def id_token(

@@ -24,7 +24,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sandbox", "service", "seq"),
     )
     op.create_index("ix_audit_patient", "audit", ["sandbox", "patient", "recorded"], unique=False)
-    op.create_index("ix_audit_ref", "audit", ["sandbox", "decision_ref"], unique=False)
+    op.create_index(
+        "ix_audit_ref",
+        "audit",
+        ["sandbox", "decision_ref"],
+        unique=False,
+        sqlite_where=sa.text("decision_ref IS NOT NULL"),
+        postgresql_where=sa.text("decision_ref IS NOT NULL"),
+    )
     op.create_table(
         "audit_checkpoint",
         sa.Column("sandbox", sa.String(length=40), nullable=False),
@@ -43,6 +50,7 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("recorded", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("sandbox", "service"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "client",
@@ -88,6 +96,7 @@ def upgrade() -> None:
         sa.Column("expires", sa.Float(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("sandbox", "kind", "key"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_lease_expires", "lease", ["expires"], unique=False)
     op.create_table(
@@ -134,6 +143,7 @@ def upgrade() -> None:
         sa.Column("person", sa.String(length=64), nullable=False),
         sa.Column("current", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("sandbox", "value"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "practitioner",
@@ -174,6 +184,7 @@ def upgrade() -> None:
         sa.Column("until", sa.Float(), nullable=False),
         sa.Column("value", sa.String(length=120), nullable=False),
         sa.PrimaryKeyConstraint("sandbox", "kind", "key"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_replay_until", "replay", ["until"], unique=False)
     op.create_table(
@@ -232,6 +243,7 @@ def upgrade() -> None:
         sa.Column("low", sa.Float(), nullable=True),
         sa.Column("high", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("sandbox", "patient", "service", "type", "param", "value", "system", "id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "setting",
@@ -241,6 +253,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("sandbox", "person", "service", "id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "signing_key",
