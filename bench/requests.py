@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import date, timedelta
 from urllib.parse import urlencode
 
 import httpx
@@ -12,6 +13,8 @@ from app.clock import SystemClock
 from app.ids import SystemIds, new_uuid
 from app.links import login
 from app.links.remote import Remote
+from app.services.provesvar.seed_reports import KINDS, Place
+from app.services.provesvar.writer import svarrapport_xml
 from app.trust import jose
 
 _CLOCK, _IDS = SystemClock(), SystemIds()
@@ -21,14 +24,30 @@ _SCOPE, _AUDIENCE = "nhn:pps/provesvar-read", "nhn:pps"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
+_PATIENT, _REPORTS = "P13", 20  # somebody the seed gives none
+
+
+def _give_reports(url: str, number: str) -> None:
+    """Send the patient's reports in as a laboratory does; sent again they change nothing."""
+    for position in range(_REPORTS):
+        place = Place(_PATIENT, number, "FNR", position, date(2026, 1, 1) + timedelta(days=position))
+        for spec in KINDS["CLIN"](place):
+            message = svarrapport_xml(spec)
+            answer = httpx.post(
+                f"{url}/pps-sandbox/svarrapport", content=message, headers={"Content-Type": "application/xml"}
+            )
+            answer.raise_for_status()
+
+
 class Searches:
-    """PPS v2 searches for 20 reports of one patient."""
+    """PPS v2 searches for all reports of a patient who has 20."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         with Remote(url, None, _CLOCK, _IDS) as remote:
             key = remote.control("GET", "/clients/sandkasse-epj/key")
-            self._patient = remote.control("GET", "/persons/P01")["nin"]
+            self._patient = remote.control("GET", f"/persons/{_PATIENT}")["nin"]
+            _give_reports(url, self._patient)
         with httpx.Client(timeout=30) as http:
             client = login.ClientKey("sandkasse-epj", key)
             who = login.Login(http, f"{url}/helseid", client, _CLOCK, _IDS)
@@ -51,7 +70,7 @@ class Searches:
                 "person-id": self._patient,
                 "X-Correlation-Id": f"bench-{place}",
             }
-            made.append(post(self._url, _SEARCH, headers, b"_count=20"))
+            made.append(post(self._url, _SEARCH, headers, b""))
         return made
 
 

@@ -60,6 +60,7 @@ def _search(live: LiveServer) -> float:
 def _fill(path: Path, size: int) -> int:
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA synchronous=OFF")
+    database.execute("PRAGMA cache_size=-1000000")
     stored = _count(database)
     (patient, copied) = database.execute(
         "SELECT patient, count(*) FROM resource GROUP BY patient ORDER BY count(*) DESC LIMIT 1"

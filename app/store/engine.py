@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
-from sqlalchemy import BindParameter, ColumnElement, Engine, bindparam, create_engine, event, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Engine, bindparam, create_engine, event, select, update
 from sqlalchemy import Connection as Connection
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import SQLAlchemyError
@@ -167,6 +167,10 @@ class Store:
     def post(self, unit: Unit) -> None:
         """Hand in a unit nobody waits for: a journal entry, which may be lost when the process is killed."""
         self._writer.put(_Job(unit, None, None))
+
+    async def flush(self) -> None:
+        """Wait until all that this process posted is written."""
+        await self.commit(Unit())
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run ``fn`` in the writer's transaction; durable when it returns, rolled back when it raises."""
@@ -395,13 +399,9 @@ def _savepoint(connection: Connection) -> Iterator[None]:
 def _append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     if not entries:
         return
-    heads: dict[tuple[str, str], tuple[int, bytes, float]] = {}
-    known: set[tuple[str, str]] = set()
-    for chain in sorted({(entry.sandbox, entry.service) for entry in entries}):
-        row = statements.rows(connection, _head(connection.dialect), {"of_sandbox": chain[0], "of_service": chain[1]})
-        if row:
-            known.add(chain)
-        heads[chain] = (row[0][0], row[0][1], row[0][2]) if row else (0, _GENESIS, 0.0)
+    heads = {
+        chain: _lock_head(connection, *chain) for chain in sorted({(entry.sandbox, entry.service) for entry in entries})
+    }
     rows = []
     for entry in entries:
         chain = (entry.sandbox, entry.service)
@@ -423,14 +423,22 @@ def _append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
         )
     statements.run_many(connection, statements.insert_into(tables.audit, connection.dialect), rows)
     for chain, (seq, digest, recorded) in heads.items():
+        place = {"of_sandbox": chain[0], "of_service": chain[1]}
         values = {"seq": seq, "hash": digest, "recorded": recorded}
-        if chain in known:
-            place = {"of_sandbox": chain[0], "of_service": chain[1]}
-            statements.run(connection, _move_head(connection.dialect), {**place, **values})
-        else:
-            # Two processes that both found no head collide on the primary key here: the batch of the
-            # second fails whole, and nothing it held was released.
-            connection.execute(insert(tables.audit_head).values(sandbox=chain[0], service=chain[1], **values))
+        statements.run(connection, _move_head(connection.dialect), {**place, **values})
+
+
+def _lock_head(connection: Connection, sandbox: str, service: str) -> tuple[int, bytes, float]:
+    """Where the chain ends, locked until the transaction ends. A new chain begins with thirty-two zero bytes."""
+    place = {"of_sandbox": sandbox, "of_service": service}
+    found = statements.rows(connection, _head(connection.dialect), place)
+    if not found:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        first = {"sandbox": sandbox, "service": service, "seq": 0, "hash": _GENESIS, "recorded": 0.0}
+        # Of two processes that begin the chain at once, the second waits here and then reads the first one's head.
+        connection.execute(dialect.insert(tables.audit_head).values(first).on_conflict_do_nothing())
+        found = statements.rows(connection, _head(connection.dialect), place)
+    return found[0][0], found[0][1], found[0][2]
 
 
 @lru_cache(maxsize=4)
@@ -488,7 +496,6 @@ def _engine(url: str, *, writer: bool) -> Engine:
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         cursor.execute("PRAGMA cache_size=-16000")
         cursor.execute("PRAGMA mmap_size=268435456")
-        cursor.execute("PRAGMA wal_autocheckpoint=4000")
         cursor.close()
 
     if writer:
