@@ -482,9 +482,13 @@ def _resolve(answers: Sequence[tuple[asyncio.Future[Any], bool, Any]]) -> None:
 
 def _engine(url: str, *, writer: bool) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=2 if writer else 8, max_overflow=8, pool_pre_ping=True)
+        return create_engine(
+            url, pool_size=2 if writer else 8, max_overflow=8, pool_pre_ping=True, hide_parameters=True
+        )
     arguments = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
-    engine = create_engine(url, connect_args=arguments, isolation_level=None if writer else "AUTOCOMMIT")
+    engine = create_engine(
+        url, connect_args=arguments, hide_parameters=True, isolation_level=None if writer else "AUTOCOMMIT"
+    )
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

@@ -171,3 +171,14 @@ async def test_token_orders_that_cannot_be_filled(service: Service) -> None:
     assert (bearer["token_type"], "DPoP" in bearer["headers"]) == ("Bearer", False)
     given: dict[str, Any] = {"practitioner": {}, "care_relationship": {}}
     assert (await order(persona="H01", attest=given)).status_code == 400
+
+
+async def test_the_log_holds_no_number_and_no_token(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    await service.search("H01", P01)
+    await service.search("H08", P02)
+    await service.search("H01", P01, **{"access-basis": "FOO"})
+    await service.http.post(SEARCH, headers={"person-id": P01, "Authorization": "DPoP eyJhbGciOiJub25lIn0.e30."})
+    assert "refused TOKEN_INVALID" in caplog.text
+    for secret in (P01, P02, "02828049251", "eyJ"):
+        assert secret not in caplog.text
