@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
@@ -53,7 +52,7 @@ class PpsWorld:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         path = folder / "pps.db"
-        shutil.copyfile(_template(), path)
+        path.write_bytes(_template())
         self.core = _core(path, **settings)
         self.core.store.start()
         self._runner = asyncio.Runner()
@@ -219,15 +218,16 @@ def nothing(answer: httpx.Response) -> None:
 
 
 @cache
-def _template() -> Path:
+def _template() -> bytes:
     """A seeded database, made once for a test run."""
-    path = Path(tempfile.mkdtemp(prefix="sandkasse-pps-")) / "template.db"
-    core = _core(path)
-    tables.metadata.create_all(core.store.engine)
-    core.store.start()
-    asyncio.run(_fill(core))
-    core.store.close()
-    return path
+    with tempfile.TemporaryDirectory(prefix="sandkasse-pps-") as folder:
+        path = Path(folder) / "template.db"
+        core = _core(path)
+        tables.metadata.create_all(core.store.engine)
+        core.store.start()
+        asyncio.run(_fill(core))
+        core.store.close()
+        return path.read_bytes()
 
 
 async def _fill(core: Core) -> None:

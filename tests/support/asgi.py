@@ -7,7 +7,6 @@ without a server. Tests stay synchronous: ``world.run`` runs a coroutine on the 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ class World:
 
     def __init__(self, folder: Path, apps: Mapping[str, Callable[[Core], FastAPI]], **settings: Any) -> None:
         path = folder / "world.db"
-        shutil.copyfile(_template(), path)
+        path.write_bytes(_template())
         self.clock = ManualClock(NOW)
         self.settings = Settings(database_url=f"sqlite:///{path}", **settings)
         self.core = Core(self.settings, Store(self.settings.database_url, self.clock), self.clock, SystemIds())
@@ -116,17 +115,18 @@ class World:
 
 
 @cache
-def _template() -> Path:
+def _template() -> bytes:
     """A seeded database, made once for a test run: making RSA keys is what takes the time."""
-    path = Path(tempfile.mkdtemp(prefix="sandkasse-test-")) / "template.db"
-    clock = ManualClock(NOW)
-    settings = Settings(database_url=f"sqlite:///{path}")
-    core = Core(settings, Store(settings.database_url, clock), clock, SystemIds())
-    tables.metadata.create_all(core.store.engine)
-    core.store.start()
-    asyncio.run(_fill(core))
-    core.store.close()
-    return path
+    with tempfile.TemporaryDirectory(prefix="sandkasse-test-") as folder:
+        path = Path(folder) / "template.db"
+        clock = ManualClock(NOW)
+        settings = Settings(database_url=f"sqlite:///{path}")
+        core = Core(settings, Store(settings.database_url, clock), clock, SystemIds())
+        tables.metadata.create_all(core.store.engine)
+        core.store.start()
+        asyncio.run(_fill(core))
+        core.store.close()
+        return path.read_bytes()
 
 
 async def _fill(core: Core) -> None:
