@@ -28,8 +28,8 @@ from app.settings import Settings
 from app.store import audit as chains
 from app.store import migrate
 from app.store.engine import Store
-from app.synthetic import presets
 from app.trust import audit, issuer_keys
+from app.trust.sts.presets import PRESETS
 from app.version import VERSION
 
 _CLOCK: Final = SystemClock()
@@ -224,7 +224,7 @@ def add_client(
 
 @client.command("import")
 def import_clients(
-    preset: Annotated[str, typer.Argument(help="One of: " + ", ".join(presets.names()) + ".")],
+    preset: Annotated[str, typer.Argument(help="One of: " + ", ".join(PRESETS) + ".")],
     jwk: Annotated[Path | None, typer.Option(help="File with the JWK or JWKS that the clients sign with.")] = None,
     url: Url = _HOME,
     admin_key: AdminKey = None,
@@ -235,13 +235,13 @@ def import_clients(
     \b
     sandkasse client import nhn-samples --jwk their-key.json
     """
-    if preset not in presets.names():
-        _stop(f"There is no preset {preset}; there are {', '.join(presets.names())}.")
+    if preset not in PRESETS:
+        _stop(f"There is no preset {preset}; there are {', '.join(PRESETS)}.")
     with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
         keys = _public_keys(jwk) if jwk is not None else []
-        for entry in presets.clients(preset):
-            remote.control("POST", "/clients", {**entry, "jwks": keys})
-            typer.echo(entry["id"])
+        for each in PRESETS[preset]:
+            remote.control("POST", "/clients", {**each.dump(), "jwks": keys})
+            typer.echo(each.id)
 
 
 @app.command()

@@ -98,6 +98,4 @@ class Access:
     role: str | None = None
     correlation_id: str | None = None
     represented: str | None = None
-    replay_key: str | None = None
-    replay_until: float = 0.0
     findings: tuple[Finding, ...] = ()

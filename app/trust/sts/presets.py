@@ -12,19 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from app.directory import APIS
-from app.errors import Reason, Refusal
-from app.trust.sts.clients import CLIENT_SCOPES, CODE, EXCHANGE, IDENTITY_SCOPES, MACHINE, REFRESH, Client, with_key
-
-
-def imported(preset: str, jwk: Mapping[str, Any]) -> tuple[Client, ...]:
-    """The clients of a preset with ``jwk`` as their key; of a private JWK only the public part is kept.
-
-    Raises ``Refusal``: NOT_FOUND for an unknown preset, CONTENT_INVALID for a JWK that cannot be used.
-    """
-    if preset not in PRESETS:
-        raise Refusal(Reason.NOT_FOUND, "there is no such preset; known are " + ", ".join(PRESETS))
-    return tuple(with_key(client, jwk) for client in PRESETS[preset])
-
+from app.trust.sts.clients import CLIENT_SCOPES, CODE, EXCHANGE, IDENTITY_SCOPES, MACHINE, REFRESH, Client
 
 _LOGIN: Final = frozenset({CODE, REFRESH})
 _MACHINE: Final = frozenset({MACHINE})

@@ -9,8 +9,8 @@ import pytest
 from app.directory import API_BY_AUDIENCE
 from app.errors import Reason, Refusal
 from app.trust.jose import generate_key
-from app.trust.sts.clients import CODE, MACHINE, SEEDED, Client, api_of, load_client, read_client, with_key
-from app.trust.sts.presets import PRESETS, imported
+from app.trust.sts.clients import CODE, MACHINE, SEEDED, api_of, load_client, read_client
+from app.trust.sts.presets import PRESETS
 
 JWK = generate_key("ES256")
 
@@ -83,12 +83,8 @@ def test_the_api_of_a_scope() -> None:
     assert [api_of(scope) for scope in ("odd", "odd/scope", "owner:/scope", "helseid://scopes/other")] == [None] * 4
 
 
-def test_presets_take_a_key() -> None:
-    made = imported("nhn-samples", JWK)
-    assert len(made) == 10
-    assert all("d" not in client.jwks[0] for client in made)
-    with pytest.raises(Refusal) as caught:
-        imported("other", JWK)
-    assert caught.value.reason is Reason.NOT_FOUND
+def test_a_key_is_kept_without_its_private_members() -> None:
+    kept = with_key(Client("x"), JWK)
+    assert "d" not in kept.jwks[0]
     with pytest.raises(Refusal):
         with_key(Client("x"), {"kty": "oct"})
