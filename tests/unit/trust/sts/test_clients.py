@@ -9,7 +9,7 @@ import pytest
 from app.directory import API_BY_AUDIENCE
 from app.errors import Reason, Refusal
 from app.trust.jose import generate_key
-from app.trust.sts.clients import CODE, MACHINE, SEEDED, api_of, load_client, read_client
+from app.trust.sts.clients import CODE, MACHINE, SEEDED, Client, api_of, load_client, read_client, with_key
 from app.trust.sts.presets import PRESETS
 
 JWK = generate_key("ES256")
