@@ -195,7 +195,7 @@ def _(world: PpsWorld) -> None:
 
 @case(30)
 def _(world: PpsWorld) -> None:
-    withdrawn = {"helseid://claims/identity/pid": H08_PID, "helseid://claims/hpr/hpr_number": ABSENT}
+    withdrawn: dict[str, Any] = {"helseid://claims/identity/pid": H08_PID, "helseid://claims/hpr/hpr_number": ABSENT}
     refused(ask(world, P01, **withdrawn), 403, "forbidden")
     assert world.audit()[0]["decision"]["reason"] == "HPR_NOT_AUTHORISED"
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +15,7 @@ from app.trust import issuer_keys
 from app.trust.facts import Person, PractitionerRecord
 from app.trust.sts.context import Context
 from app.trust.sts.errors import StsError
-from app.trust.sts.subject import Subject
+from app.trust.sts.subject import Subject, pseudonym
 
 LEVELS: Final = ("4", "3", "2")
 NETWORKS: Final = ("helsenett", "internett")
@@ -65,7 +62,7 @@ async def log_in(context: Context, hint: Hint) -> Subject:
     authorizations = practitioner.authorizations if practitioner is not None else frozenset()
     return Subject(
         pid=pid,
-        sub=_pseudonym(await issuer_keys.secret(context.core), sandbox, pid),
+        sub=pseudonym(await issuer_keys.secret(context.core), sandbox, pid),
         sid=new_hex(context.core.ids),
         auth_time=int(context.moment.sandbox),
         given=given or "",
@@ -108,11 +105,6 @@ def _synthetic(context: Context, pid: str) -> str:
         return identity.parse(pid, rule=settings.nin_rule, aliases=identity.aliases_for(settings.docs_aliases)).value
     except Refusal as refusal:
         raise _refused("the login hint names nobody in this sandbox") from refusal
-
-
-def _pseudonym(secret: bytes, sandbox: str, pid: str) -> str:
-    digest = hmac.digest(secret, b"sub\0" + sandbox.encode() + b"\0" + pid.encode(), hashlib.sha256)
-    return base64.b64encode(digest).decode()
 
 
 def _refused(text: str) -> StsError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,3 +57,9 @@ class Subject:
     @staticmethod
     def load(body: Mapping[str, Any]) -> Subject:
         return Subject(**{**body, "authorizations": frozenset(body["authorizations"]), "amr": tuple(body["amr"])})
+
+
+def pseudonym(secret: bytes, sandbox: str, pid: str) -> str:
+    """The ``sub`` of a person in a sandbox: a base64 HMAC of the pid (trust.md section 3.2)."""
+    digest = hmac.digest(secret, b"sub\0" + sandbox.encode() + b"\0" + pid.encode(), hashlib.sha256)
+    return base64.b64encode(digest).decode()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +14,7 @@ from app.trust.sts.attest import AUTHORITIES
 from app.trust.sts.care_codes import coded
 from app.trust.sts.personas import Organisation, Persona
 from app.trust.sts.structures import ATTEST_TYPE
+from app.trust.sts.subject import pseudonym
 from app.trust.sts.ttt_request import (
     ATTEST_PARAMETERS,
     CLIENT_CLAIMS,
@@ -134,7 +132,7 @@ def _default_user(persona: Persona, world: World) -> dict[str, Any]:
         USER_CLAIMS["securityLevel"]: "4",
         USER_CLAIMS["assuranceLevel"]: "high",
         USER_CLAIMS["network"]: "helsenett",
-        "sub": pseudonym(world, str(persona.pid)),
+        "sub": pseudonym(world.secret, world.sandbox, str(persona.pid)),
         "sid": new_hex(world.ids),
     }
     if persona.hpr is not None:
@@ -158,9 +156,9 @@ def _from_registers(claims: dict[str, Any], request: TokenRequest, world: World)
         if record is not None and record.authorizations:
             claims[HPR] = record.hpr
     if request.set_pseudonym:
-        claims[USER_CLAIMS["pidPseudonym"]] = pseudonym(world, str(pid))
+        claims[USER_CLAIMS["pidPseudonym"]] = pseudonym(world.secret, world.sandbox, str(pid))
     if request.set_subject:
-        claims["sub"] = pseudonym(world, str(pid))
+        claims["sub"] = pseudonym(world.secret, world.sandbox, str(pid))
 
 
 def _name(claims: dict[str, Any], request: TokenRequest, world: World) -> None:
@@ -175,12 +173,6 @@ def _name(claims: dict[str, Any], request: TokenRequest, world: World) -> None:
             claims.pop(claim, None)
         else:
             claims[claim] = value
-
-
-def pseudonym(world: World, pid: str) -> str:
-    """The ``sub`` the issuer gives this person at a login: a base64 HMAC of the pid."""
-    message = b"sub\0" + world.sandbox.encode() + b"\0" + pid.encode()
-    return base64.b64encode(hmac.digest(world.secret, message, hashlib.sha256)).decode()
 
 
 # ---- attest ----
