@@ -35,6 +35,7 @@ class SandboxRow:
     expires: float | None
     issuer_key: str | None
     config: bytes
+    admin_key: str | None = None
 
 
 def load(conn: Connection, sandbox: str) -> SandboxRow | None:

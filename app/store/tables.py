@@ -37,6 +37,7 @@ sandbox = Table(
     Column("expires", Float),
     Column("issuer_key", String(40)),
     Column("config", LargeBinary, nullable=False),
+    Column("admin_key", String(64)),  # SHA-256 of its own admin key, hex
 )
 
 installation = Table(
@@ -287,6 +288,45 @@ signing_key = Table(
     Column("state", String(10), nullable=False),  # current, next, expired, or the name of another use
     Column("made", Float, nullable=False),
     Column("jwk", LargeBinary, nullable=False),
+)
+
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("sandbox", String(40), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("at", Float, nullable=False),  # real time
+    Column("copy", String(40), nullable=False),  # the hidden sandbox that holds the rows
+)
+
+fault_hit = Table(
+    "fault_hit",
+    metadata,
+    Column("sandbox", String(40), primary_key=True),
+    Column("rule", String(40), primary_key=True),
+    Column("seen", Integer, nullable=False),  # calls that matched
+    Column("hits", Integer, nullable=False),  # calls it took effect on
+    sqlite_with_rowid=False,
+)
+
+client_template = Table(
+    "client_template",
+    metadata,
+    Column("sandbox", String(40), primary_key=True),
+    Column("id", String(120), primary_key=True),
+    Column("api_key", String(64)),  # SHA-256, hex
+    Column("body", LargeBinary, nullable=False),
+    Index("ix_client_template_key", "sandbox", "api_key"),
+)
+
+client_draft = Table(
+    "client_draft",
+    metadata,
+    Column("sandbox", String(40), primary_key=True),
+    Column("id", String(36), primary_key=True),  # the client_id it will have
+    Column("state", String(12), nullable=False),
+    Column("at", Float, nullable=False),  # sandbox time
+    Column("body", LargeBinary, nullable=False),
 )
 
 outbox = Table(

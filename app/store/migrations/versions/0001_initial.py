@@ -228,6 +228,7 @@ def upgrade() -> None:
         sa.Column("expires", sa.Float(), nullable=True),
         sa.Column("issuer_key", sa.String(length=40), nullable=True),
         sa.Column("config", sa.LargeBinary(), nullable=False),
+        sa.Column("admin_key", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -263,4 +264,39 @@ def upgrade() -> None:
         sa.Column("made", sa.Float(), nullable=False),
         sa.Column("jwk", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("owner", "kid"),
+    )
+    op.create_table(
+        "snapshot",
+        sa.Column("sandbox", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("copy", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("sandbox", "name"),
+    )
+    op.create_table(
+        "fault_hit",
+        sa.Column("sandbox", sa.String(length=40), nullable=False),
+        sa.Column("rule", sa.String(length=40), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("hits", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("sandbox", "rule"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "client_template",
+        sa.Column("sandbox", sa.String(length=40), nullable=False),
+        sa.Column("id", sa.String(length=120), nullable=False),
+        sa.Column("api_key", sa.String(length=64), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sandbox", "id"),
+    )
+    op.create_index("ix_client_template_key", "client_template", ["sandbox", "api_key"], unique=False)
+    op.create_table(
+        "client_draft",
+        sa.Column("sandbox", sa.String(length=40), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sandbox", "id"),
     )
