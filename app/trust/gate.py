@@ -18,7 +18,7 @@ from app.directory import AccessRule, Scheme
 from app.errors import Reason, Refusal
 from app.store.engine import ReplayKey
 from app.trust import attest, tokens
-from app.trust.dpop import Proof, ProofFault, check_window, read_proof
+from app.trust.dpop import REPLAY_TEXT, Proof, ProofFault, Refuse, at_once, check_window, judge_proof
 from app.trust.jose import ALGORITHMS, b64encode
 from app.trust.principal import Attest, Channel, Principal
 from app.trust.tokens import Token, TokenFault
@@ -72,20 +72,44 @@ async def authenticate(
     Raises ``Refusal`` with TOKEN_MISSING, TOKEN_INVALID, AUDIENCE_WRONG, DPOP_INVALID, SCOPE_MISSING,
     USER_REQUIRED, PID_MISSING, LEVEL_TOO_LOW or ORG_MISSING; ``detail`` is the ``error_description``.
     """
-    scheme, raw = _credential(rule, credentials.authorization)
+    scheme, raw = _credential(rule, credentials.authorization, at_once)
     try:
         token = await tokens.accept(core, trail.call, raw, rule.audiences)
         trail.client_id, trail.claims = token.principal.client_id, token.shown
-        if scheme == "DPoP":
-            trail.replay = _prove(core, trail, rule, token, credentials.dpop, method)
-        else:
-            _refuse_bound(trail, rule, token)
-    except TokenFault as fault:
-        raise Refusal(fault.reason, fault.text, source="trust 4", extra={"scheme": scheme}) from fault
-    except ProofFault as fault:
-        raise Refusal(Reason.DPOP_INVALID, fault.text, source="trust 4", extra={"scheme": scheme}) from fault
-    _refuse_unentitled(rule, scheme, token)
+        proof = _judge_binding(core, trail, rule, token, scheme, credentials.dpop, method, at_once)
+        if proof is not None:
+            trail.replay = _first_use(core, trail, proof)
+    except (TokenFault, ProofFault) as fault:
+        raise refusal_of(fault, scheme) from fault
+    _judge_entitlement(rule, scheme, token, at_once)
     return Authenticated(token.principal, _usable_attest(trail, rule, token), trail.replay)
+
+
+async def examine(
+    core: Core, trail: Trail, rule: AccessRule, credentials: Credentials, method: str, refuse: Refuse
+) -> Authenticated | None:
+    """As ``authenticate``, giving every fault to ``refuse`` and claiming nothing (ruling R63).
+
+    None when there is no token that can be read.
+    """
+    scheme, raw = _credential(rule, credentials.authorization, refuse)
+    if not raw:
+        return None
+    token = await tokens.examine(core, trail.call, raw, rule.audiences, refuse)
+    if token is None:
+        return None
+    trail.client_id, trail.claims = token.principal.client_id, token.shown
+    proof = _judge_binding(core, trail, rule, token, scheme, credentials.dpop, method, refuse)
+    if proof is not None and _used(core, trail, proof) is not None:
+        refuse(ProofFault(REPLAY_TEXT, "jti", proof.jti, "a jti that was never used"))
+    _judge_entitlement(rule, scheme, token, refuse)
+    return Authenticated(token.principal, _usable_attest(trail, rule, token), None)
+
+
+def refusal_of(fault: TokenFault | ProofFault, scheme: Scheme) -> Refusal:
+    """The refusal that a fault of a token or a proof is on the wire."""
+    reason = fault.reason if isinstance(fault, TokenFault) else Reason.DPOP_INVALID
+    return Refusal(reason, fault.text, source="trust 4", extra={"scheme": scheme})
 
 
 def challenge(refusal: Refusal, rule: AccessRule) -> tuple[str, ...]:
@@ -118,96 +142,141 @@ def _quoted(text: str) -> str:
     return "".join(char if " " <= char <= "~" else "?" for char in text.translate(_QUOTABLE))
 
 
-def _credential(rule: AccessRule, values: tuple[str, ...]) -> tuple[Scheme, str]:
+def _credential(rule: AccessRule, values: tuple[str, ...], refuse: Refuse) -> tuple[Scheme, str]:
     """The scheme and token of the only ``Authorization`` header; scheme names in any case (ruling C38)."""
     if not values:
-        raise Refusal(Reason.TOKEN_MISSING, "No access token was sent", source="trust 4")
+        refuse(Refusal(Reason.TOKEN_MISSING, "No access token was sent", source="trust 4"))
+        return rule.schemes[0], ""
     if len(values) > 1:
-        raise Refusal(Reason.TOKEN_INVALID, "More than one Authorization header was sent", source="R7")
+        refuse(Refusal(Reason.TOKEN_INVALID, "More than one Authorization header was sent", source="R7"))
     name, _, raw = values[0].strip().partition(" ")
     scheme = _SCHEMES.get(name.lower())
     if scheme is None:
         # RFC 6750 section 3.1: a method we do not know is no attempt to authenticate.
-        raise Refusal(Reason.TOKEN_MISSING, "No access token was sent", source="trust 4")
+        refuse(Refusal(Reason.TOKEN_MISSING, "No access token was sent", source="trust 4"))
+        return rule.schemes[0], ""
     if scheme not in rule.schemes:
-        raise Refusal(Reason.TOKEN_INVALID, f"Expected a valid {rule.schemes[0]} token", source="trust 4")
+        refuse(Refusal(Reason.TOKEN_INVALID, f"Expected a valid {rule.schemes[0]} token", source="trust 4"))
     return scheme, raw.strip()
 
 
-def _refuse_bound(trail: Trail, rule: AccessRule, token: Token) -> None:
+def _judge_binding(
+    core: Core,
+    trail: Trail,
+    rule: AccessRule,
+    token: Token,
+    scheme: Scheme,
+    values: tuple[str, ...],
+    method: str,
+    refuse: Refuse,
+) -> Proof | None:
+    """The proof of a bound token, or None of one that is sent as Bearer."""
+    if scheme == "DPoP":
+        return _prove(core, trail, rule, token, values, method, refuse)
+    _judge_bearer(trail, rule, token, refuse)
+    return None
+
+
+def _judge_bearer(trail: Trail, rule: AccessRule, token: Token, refuse: Refuse) -> None:
     """A token bound to a key is no Bearer token (T-77), but for the operations of ruling C27."""
     if not token.bound:
         return
     if rule.bearer_with_cnf == "refuse" or trail.call.sandbox.settings.profile == "strict":
-        raise TokenFault("The access token is bound to a DPoP key and cannot be used as a Bearer token")
-    trail.note("C27", "a DPoP-bound access token was sent as Bearer", level="risk")
+        text = "The access token is bound to a DPoP key and cannot be used as a Bearer token"
+        refuse(TokenFault(text, found="Bearer", expected="DPoP, with a proof"))
+    else:
+        trail.note("C27", "a DPoP-bound access token was sent as Bearer", level="risk")
 
 
-def _prove(core: Core, trail: Trail, rule: AccessRule, token: Token, values: tuple[str, ...], method: str) -> ReplayKey:
-    """Check the proof against request, token and clock; gives its single-use key."""
+def _prove(
+    core: Core,
+    trail: Trail,
+    rule: AccessRule,
+    token: Token,
+    values: tuple[str, ...],
+    method: str,
+    refuse: Refuse,
+) -> Proof | None:
+    """Check the proof against request, token and clock."""
     call = trail.call
     if token.jkt is None:
-        raise TokenFault(token.binding_fault)
-    proof = read_proof(
+        refuse(TokenFault(token.binding_fault, expected="cnf with the jkt of the proof's key"))
+    proof = judge_proof(
         values,
+        refuse,
         method=method,
         url=call.url,
         cache=core.keys,
         max_bytes=call.sandbox.settings.max_jwt_bytes,
         note=trail.note,
     )
-    if not _same(proof.jkt, token.jkt):
-        raise ProofFault("Failed to validate the 'cnf' claim value against the DPoP proof's public key")
-    _check_ath(trail, rule, token, proof)
-    past = PROOF_PAST[call.sandbox.settings.proof_window]
-    check_window(proof, call.moment, past, PROOF_AHEAD)
-    return _first_use(core, trail, proof, past)
+    if proof is None:
+        return None
+    if token.jkt is not None and not _same(proof.jkt, token.jkt):
+        text = "Failed to validate the 'cnf' claim value against the DPoP proof's public key"
+        refuse(ProofFault(text, "jwk", proof.jkt, token.jkt))
+    _judge_ath(trail, rule, token, proof, refuse)
+    check_window(proof, call.moment, PROOF_PAST[call.sandbox.settings.proof_window], PROOF_AHEAD, refuse)
+    return proof
 
 
-def _check_ath(trail: Trail, rule: AccessRule, token: Token, proof: Proof) -> None:
+def _judge_ath(trail: Trail, rule: AccessRule, token: Token, proof: Proof, refuse: Refuse) -> None:
     if "ath" not in proof.claims and rule.ath == "optional" and trail.call.sandbox.settings.profile == "lenient":
         trail.note("C28", "the DPoP proof has no ath", level="risk")
     elif not _same(proof.ath or "", token.ath):
-        raise ProofFault("Invalid 'ath' value.")
+        refuse(ProofFault("Invalid 'ath' value.", "ath", proof.ath, token.ath))
 
 
-def _first_use(core: Core, trail: Trail, proof: Proof, past: float) -> ReplayKey:
+def _first_use(core: Core, trail: Trail, proof: Proof) -> ReplayKey:
     """The proof's key. This process's memory only refuses; that it is the first use, the store decides."""
     call = trail.call
     # On a frozen clock a proof stays fresh, so it is remembered for longer than its window.
+    past = PROOF_PAST[call.sandbox.settings.proof_window]
     window = _REPLAY_FROZEN if call.sandbox.clock.frozen_at is not None else past + PROOF_AHEAD + _REPLAY_SLACK
     until = call.moment.real + window
+    place = _place(trail, proof)
+    if core.proofs.get(place, call.moment.real) is not None:
+        raise ProofFault(REPLAY_TEXT)
+    core.proofs.put(place, True, until)
+    return ReplayKey(call.sandbox.id, REPLAY_KIND, place[2], until)
+
+
+def _used(core: Core, trail: Trail, proof: Proof) -> bool | None:
+    return core.proofs.get(_place(trail, proof), trail.call.moment.real)
+
+
+def _place(trail: Trail, proof: Proof) -> tuple[str, str, str]:
     # 192 bits of a hash: no client can find two proofs with one key, and the thumbprint's length is fixed.
     key = b64encode(hashlib.sha256(f"{proof.jkt}.{proof.jti}".encode()).digest()[:24])
-    place = (REPLAY_KIND, call.sandbox.id, key)
-    if core.proofs.get(place, call.moment.real) is not None:
-        raise ProofFault("Detected a DPoP proof token replay.")
-    core.proofs.put(place, True, until)
-    return ReplayKey(call.sandbox.id, REPLAY_KIND, key, until)
+    return REPLAY_KIND, trail.call.sandbox.id, key
 
 
-def _refuse_unentitled(rule: AccessRule, scheme: Scheme, token: Token) -> None:
+def _judge_entitlement(rule: AccessRule, scheme: Scheme, token: Token, refuse: Refuse) -> None:
     """Rows A5 to A8 and the pid: what a token of ours may still lack."""
     principal, extra = token.principal, {"scheme": scheme}
     wanted = [scope for audience, scope in rule.grants if audience == token.audience]
     if principal.scopes.isdisjoint(wanted):
-        raise Refusal(
-            Reason.SCOPE_MISSING,
-            "The access token lacks the scope of this service",
-            source="A5",
-            extra={**extra, "scope": " ".join(wanted)},
+        refuse(
+            Refusal(
+                Reason.SCOPE_MISSING,
+                "The access token lacks the scope of this service",
+                source="A5",
+                extra={**extra, "scope": " ".join(wanted)},
+            )
         )
     if rule.user and principal.channel is Channel.MACHINE:
-        raise Refusal(Reason.USER_REQUIRED, "The access token stands for no person", source="A8", extra=extra)
+        refuse(Refusal(Reason.USER_REQUIRED, "The access token stands for no person", source="A8", extra=extra))
     if rule.user and principal.pid is None:
-        raise Refusal(Reason.PID_MISSING, "The access token lacks the claim pid", source="A8", extra=extra)
+        refuse(Refusal(Reason.PID_MISSING, "The access token lacks the claim pid", source="A8", extra=extra))
     if principal.channel is Channel.PERSONNEL and principal.level < rule.min_level:
         text = f"The person must have logged in at security level {rule.min_level}"
-        raise Refusal(Reason.LEVEL_TOO_LOW, text, source="A6", extra=extra)
+        refuse(Refusal(Reason.LEVEL_TOO_LOW, text, source="A6", extra=extra))
     if rule.orgnr_parent and principal.orgnr_parent is None:
-        raise Refusal(Reason.ORG_MISSING, "The access token lacks the claim orgnr_parent", source="A7", extra=extra)
+        text = "The access token lacks the claim orgnr_parent"
+        refuse(Refusal(Reason.ORG_MISSING, text, source="A7", extra=extra))
     if rule.orgnr_child and principal.orgnr_child is None:
-        raise Refusal(Reason.ORG_MISSING, "The access token lacks the claim orgnr_child", source="A7", extra=extra)
+        text = "The access token lacks the claim orgnr_child"
+        refuse(Refusal(Reason.ORG_MISSING, text, source="A7", extra=extra))
 
 
 def _usable_attest(trail: Trail, rule: AccessRule, token: Token) -> Attest | None:

@@ -20,6 +20,7 @@ from app.ids import new_ulid
 from app.store import leases, registers
 from app.store.engine import AuditEntry, Connection, Replayed, Unit
 from app.trust import audit
+from app.trust.dpop import REPLAY_TEXT
 from app.trust.facts import Facts, Person
 from app.trust.policy import (
     Decision,
@@ -37,7 +38,6 @@ from app.trust.principal import Access
 from app.trust.trail import Trail
 
 SECURITY_LOG: Final = logging.getLogger("sandkasse.security")
-REPLAY_TEXT: Final = "Detected a DPoP proof token replay."
 _INDEX_KEY: Final = ("audit-index-key",)
 _CODE: Final = {
     Outcome.PERMIT: 0,

@@ -16,6 +16,7 @@ from app.core import Core
 from app.errors import Reason
 from app.sandboxes.state import Call, SandboxState
 from app.trust import attest, issuer_keys
+from app.trust.dpop import Refuse, at_once
 from app.trust.jose import JoseError, b64encode, parse, verify
 from app.trust.principal import Channel, Principal
 
@@ -37,12 +38,19 @@ _THUMBPRINT_LENGTH: Final = 43  # SHA-256 in base64url (RFC 7638, RFC 9449 secti
 
 
 class TokenFault(ValueError):
-    """An access token that is not accepted; ``text`` is safe to show as ``error_description``."""
+    """An access token that is not accepted; ``text`` is safe to show as ``error_description``.
 
-    def __init__(self, text: str, reason: Reason = Reason.TOKEN_INVALID) -> None:
+    ``found`` and ``expected`` tell how it is wrong, for explanations only.
+    """
+
+    def __init__(
+        self, text: str, reason: Reason = Reason.TOKEN_INVALID, *, found: object = None, expected: object = None
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.reason = reason
+        self.found = found
+        self.expected = expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +83,34 @@ async def accept(core: Core, call: Call, raw: str, audiences: frozenset[str]) ->
     Raises ``TokenFault`` with TOKEN_INVALID or AUDIENCE_WRONG, in the order of ruling R5.
     """
     token = await _verified(core, call, raw)
+    _judge(core, call, token, audiences, at_once)
+    return token
+
+
+async def examine(core: Core, call: Call, raw: str, audiences: frozenset[str], refuse: Refuse) -> Token | None:
+    """As ``accept``, giving every fault to ``refuse`` (ruling R63); None when the token cannot be read."""
+    digest = hashlib.sha256(raw.encode()).digest()
+    token = await _read(core, call.sandbox, raw, b64encode(digest), refuse)
+    if token is not None:
+        _judge(core, call, token, audiences, refuse)
+    return token
+
+
+def _judge(core: Core, call: Call, token: Token, audiences: frozenset[str], refuse: Refuse) -> None:
+    """What depends on the call: issuer, audience and time."""
     if not _is_our_issuer(core, call, token.issuer):
-        raise TokenFault("The issuer of the access token is not the one of this service")
+        text = "The issuer of the access token is not the one of this service"
+        refuse(TokenFault(text, found=token.issuer, expected=call.issuer))
     if token.audience is None or token.audience not in audiences:
-        raise TokenFault("The access token is not issued for this service alone", Reason.AUDIENCE_WRONG)
+        text = "The access token is not issued for this service alone"
+        found = token.claims.get("aud")
+        refuse(TokenFault(text, Reason.AUDIENCE_WRONG, found=found, expected=" or ".join(sorted(audiences))))
     now = call.moment.sandbox  # tokens are made by the sandbox, on its clock (ruling R31)
     if token.expires < now - LEEWAY:
-        raise TokenFault("The access token has expired")
+        refuse(TokenFault("The access token has expired", found=token.expires, expected=f"exp after {now:.0f}"))
     if token.not_before > now + LEEWAY:
-        raise TokenFault("The access token is not valid yet")
-    return token
+        text = "The access token is not valid yet"
+        refuse(TokenFault(text, found=token.not_before, expected=f"nbf at most {now:.0f}"))
 
 
 async def _verified(core: Core, call: Call, raw: str) -> Token:
@@ -97,33 +123,43 @@ async def _verified(core: Core, call: Call, raw: str) -> Token:
         key = (await issuer_keys.verification_keys(core, call.sandbox)).get(known.kid)
         if key is not None and key.thumbprint == known.thumbprint:
             return known
-    token = await _read(core, call.sandbox, raw, b64encode(digest))
+    token = await _read(core, call.sandbox, raw, b64encode(digest), at_once)
+    assert token is not None  # every reading without a token has a fault
     core.tokens.put(place, token, token.expires + LEEWAY)
     return token
 
 
-async def _read(core: Core, sandbox: SandboxState, raw: str, ath: str) -> Token:
+async def _read(core: Core, sandbox: SandboxState, raw: str, ath: str, refuse: Refuse) -> Token | None:
     try:
         jwt = parse(raw, max_bytes=sandbox.settings.max_jwt_bytes)
     except JoseError as error:
-        raise TokenFault("The access token cannot be read") from error
-    kid = jwt.header.get("kid")
+        refuse(TokenFault("The access token cannot be read", found=str(error), expected="a compact JWT"))
+        return None
+    kid, thumbprint = jwt.header.get("kid"), ""
     if not isinstance(kid, str):
-        raise TokenFault("The access token names no key")
-    key = (await issuer_keys.verification_keys(core, sandbox)).get(kid)
-    if key is None:
-        # Another process may have rotated the keys since they were last read (T-108).
-        key = (await issuer_keys.verification_keys(core, sandbox, refresh=True)).get(kid)
-    if key is None:
-        raise TokenFault("The key of the access token is unknown")
-    if not verify(jwt, key, algorithms=ALGORITHMS):
-        raise TokenFault("The signature of the access token is invalid")
+        refuse(TokenFault("The access token names no key", found=kid, expected="the kid of a key of the issuer"))
+        kid = ""
+    else:
+        key = (await issuer_keys.verification_keys(core, sandbox)).get(kid)
+        if key is None:
+            # Another process may have rotated the keys since they were last read (T-108).
+            key = (await issuer_keys.verification_keys(core, sandbox, refresh=True)).get(kid)
+        if key is None:
+            refuse(
+                TokenFault("The key of the access token is unknown", found=kid, expected="a kid of the issuer's JWKS")
+            )
+        else:
+            thumbprint = key.thumbprint
+            if not verify(jwt, key, algorithms=ALGORITHMS):
+                text = "The signature of the access token is invalid"
+                refuse(TokenFault(text, found=jwt.header.get("alg"), expected=" or ".join(ALGORITHMS)))
     if jwt.header.get("typ") not in TYPES:
-        raise TokenFault("The typ of the access token is not accepted")
-    return _token(jwt.claims, ath, kid, key.thumbprint)
+        text = "The typ of the access token is not accepted"
+        refuse(TokenFault(text, found=jwt.header.get("typ"), expected=" or ".join(sorted(TYPES))))
+    return _token(jwt.claims, ath, kid, thumbprint, refuse)
 
 
-def _token(claims: Mapping[str, Any], ath: str, kid: str, thumbprint: str) -> Token:
+def _token(claims: Mapping[str, Any], ath: str, kid: str, thumbprint: str, refuse: Refuse) -> Token:
     jkt, binding_fault = _binding(claims.get("cnf"))
     return Token(
         claims=claims,
@@ -132,8 +168,8 @@ def _token(claims: Mapping[str, Any], ath: str, kid: str, thumbprint: str) -> To
         attest=attest.read(claims),
         issuer=_text(claims, "iss"),
         audience=_only_audience(claims.get("aud")),
-        not_before=_seconds(claims, "nbf", absent=float("-inf")),
-        expires=_seconds(claims, "exp"),
+        not_before=_seconds(claims, "nbf", float("-inf"), refuse),
+        expires=_seconds(claims, "exp", float("inf"), refuse, required=True),
         bound=claims.get("cnf") is not None,
         jkt=jkt,
         binding_fault=binding_fault,
@@ -189,12 +225,14 @@ def _scopes(scope: object) -> frozenset[str]:
     return frozenset(item for item in scope if isinstance(item, str)) if isinstance(scope, list) else frozenset()
 
 
-def _seconds(claims: Mapping[str, Any], name: str, *, absent: float | None = None) -> float:
+def _seconds(claims: Mapping[str, Any], name: str, absent: float, refuse: Refuse, *, required: bool = False) -> float:
     value = claims.get(name)
-    if value is None and absent is not None:
+    if value is None and not required:
         return absent
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TokenFault(f"The {name} of the access token is missing or no number")
+        text = f"The {name} of the access token is missing or no number"
+        refuse(TokenFault(text, found=value, expected="seconds since 1970"))
+        return absent
     return value
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from app.store import clients as client_store
 from app.store import grants as grant_store
 from app.store.engine import Connection
+from app.trust.dpop import Refuse, at_once
 from app.trust.jose import b64encode
 from app.trust.sts.clients import Client, Profile
 from app.trust.sts.context import Context, Tolerance
@@ -22,6 +23,7 @@ ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ERROR: Final = "invalid_client"
 _MAX_JTI: Final = 512
 _USED: Final = "used"
+REPLAYED: Final = "the client assertion was used before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,22 @@ async def authenticate(context: Context, parameters: Parameters) -> Caller:
     text = parameters.get("client_assertion")
     if text is None or parameters.get("client_assertion_type") != ASSERTION_TYPE:
         raise StsError(_ERROR, "authenticate with private_key_jwt: client_assertion and client_assertion_type")
-    jwt = read_jwt(context, text, _ERROR)
-    client_id, jti = _identity(jwt.claims, parameters.get("client_id"))
+    caller = await examine(context, text, parameters.get("client_id"), at_once)
+    assert caller is not None  # every reading without a caller has a fault
+    return caller
+
+
+async def examine(context: Context, text: str, sent: str | None, refuse: Refuse) -> Caller | None:
+    """Judge a client assertion, giving each fault to ``refuse`` in the order of the wire (ruling R63).
+
+    ``sent`` is the parameter ``client_id``. None when the JWT cannot be read or its client is unknown.
+    """
+    try:
+        jwt = read_jwt(context, text, _ERROR)
+    except StsError as error:
+        refuse(error)
+        return None
+    client_id, jti = _identity(jwt.claims, sent, refuse)
     key = f"{len(client_id)}:{client_id}{jti}"
     sandbox = context.sandbox.id
     client, state = await context.core.store.read(
@@ -57,10 +73,11 @@ async def authenticate(context: Context, parameters: Parameters) -> Caller:
         )
     )
     if client is None:
-        raise StsError(_ERROR, "unknown client")
+        refuse(StsError(_ERROR, "unknown client", found=client_id, expected="a client of this sandbox"))
+        return None
     context.trail.client_id = client_id
     profile = context.profile_of(client)
-    tolerance = Tolerance(context, profile, _ERROR)
+    tolerance = Tolerance(context, profile, _ERROR, refuse)
     check_signature(jwt, client, tolerance)
     _check_typ(jwt.header.get("typ"), tolerance)
     check_audience(jwt.claims, tolerance)
@@ -80,25 +97,29 @@ def settle(conn: Connection, sandbox: str, caller: Caller, *, challenged: bool =
 
 
 def replayed() -> StsError:
-    return StsError(_ERROR, "the client assertion was used before")
+    return StsError(_ERROR, REPLAYED)
 
 
-def _identity(claims: Mapping[str, Any], sent: str | None) -> tuple[str, str]:
+def _identity(claims: Mapping[str, Any], sent: str | None, refuse: Refuse) -> tuple[str, str]:
     issuer, subject, jti = claims.get("iss"), claims.get("sub"), claims.get("jti")
     if not isinstance(issuer, str) or not issuer or issuer != subject:
-        raise StsError(_ERROR, "iss and sub must both be the client_id")
+        text = "iss and sub must both be the client_id"
+        refuse(StsError(_ERROR, text, found={"iss": issuer, "sub": subject}, expected="the same client_id in both"))
     if sent is not None and sent != subject:
-        raise StsError(_ERROR, "client_id is not the subject of the client assertion")
-    if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI or len(issuer) > _MAX_JTI:
-        raise StsError(_ERROR, f"the client assertion needs a jti of at most {_MAX_JTI} characters")
-    return issuer, jti
+        text = "client_id is not the subject of the client assertion"
+        refuse(StsError(_ERROR, text, found=sent, expected=subject))
+    if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI or len(str(issuer)) > _MAX_JTI:
+        text = f"the client assertion needs a jti of at most {_MAX_JTI} characters"
+        refuse(StsError(_ERROR, text, found=jti, expected="a new jti in each assertion"))
+    return str(issuer or subject or "")[:_MAX_JTI], str(jti or "")[:_MAX_JTI]
 
 
 def _check_typ(typ: object, tolerance: Tolerance) -> None:
     if typ == CLIENT_TYP:
         return
     if typ is not None and typ != "JWT":
-        raise StsError(_ERROR, f"typ must be {CLIENT_TYP}")
+        tolerance.refuse(f"typ must be {CLIENT_TYP}", found=typ, expected=CLIENT_TYP)
+        return
     tolerance.risk("T-19", f"typ of the client assertion is not {CLIENT_TYP}")
 
 
@@ -106,7 +127,8 @@ def _check_replay(caller: Caller, tolerance: Tolerance) -> None:
     if caller.state is None:
         return
     if caller.state != _challenged(caller.digest) or tolerance.profile == "strict":
-        raise replayed()
+        tolerance.refuse(REPLAYED, found="a jti that was used before", expected="a new jti in each assertion")
+        return
     tolerance.note("C2", "the client assertion was sent again after a nonce challenge")
 
 

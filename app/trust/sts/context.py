@@ -9,6 +9,7 @@ from app.clock import Moment
 from app.core import Core
 from app.sandboxes.state import SandboxState
 from app.settings import Settings
+from app.trust.dpop import Refuse, at_once
 from app.trust.sts.clients import Client, Profile
 from app.trust.sts.errors import StsError
 from app.trust.trail import Trail
@@ -53,11 +54,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What to do with a request a document forbids: a finding, or in the strict profile ``error``."""
+    """What to do with a request a document forbids: a finding, or in the strict profile ``error``.
+
+    ``sink`` takes what is refused: raises it, or keeps it to tell everything that is wrong (ruling R63).
+    """
 
     context: Context
     profile: Profile
     error: str
+    sink: Refuse = at_once
 
     def note(self, code: str, text: str) -> None:
         """Taken in both profiles."""
@@ -66,5 +71,10 @@ class Tolerance:
     def risk(self, code: str, text: str) -> None:
         """Taken with a finding when lenient. Raises ``StsError`` when strict."""
         if self.profile == "strict":
-            raise StsError(self.error, f"{text} (profile strict, {code})")
-        self.context.note(code, text, "risk")
+            self.refuse(f"{text} (profile strict, {code})")
+        else:
+            self.context.note(code, text, "risk")
+
+    def refuse(self, text: str, found: object = None, expected: object = None) -> None:
+        """Taken in neither profile. Raises ``StsError``, unless the sink keeps it."""
+        self.sink(StsError(self.error, text, found=found, expected=expected))

@@ -36,7 +36,8 @@ def check_signature(jwt: Jwt, client: Client, tolerance: Tolerance) -> None:
             if jwk.get("alg") not in (None, jwt.header["alg"]):
                 tolerance.note("C11", "the JWT's alg is not that of the registered key")
             return
-    raise StsError(tolerance.error, "the JWT is not signed with a key of the client")
+    known = [jwk.get("kid") for jwk in client.jwks]
+    tolerance.refuse("the JWT is not signed with a key of the client", found=kid, expected=f"one of the keys {known}")
 
 
 def check_audience(claims: Mapping[str, Any], tolerance: Tolerance) -> None:
@@ -45,7 +46,8 @@ def check_audience(claims: Mapping[str, Any], tolerance: Tolerance) -> None:
     if isinstance(aud, list) and len(aud) == 1:
         aud = aud[0]
     if not isinstance(aud, str):
-        raise StsError(tolerance.error, "aud must be one value, the issuer")
+        tolerance.refuse("aud must be one value, the issuer", found=aud, expected=context.issuer)
+        return
     if context.is_issuer(aud):
         return
     if context.is_issuer(aud.removesuffix("/")):
@@ -54,7 +56,7 @@ def check_audience(claims: Mapping[str, Any], tolerance: Tolerance) -> None:
     if any(aud.endswith(path) and context.is_issuer(aud.removesuffix(path)) for path in _ENDPOINTS):
         tolerance.risk("T-16", "aud is an endpoint instead of the issuer")
         return
-    raise StsError(tolerance.error, "aud is not this issuer")
+    tolerance.refuse("aud is not this issuer", found=aud, expected=context.issuer)
 
 
 def _signed_with(jwt: Jwt, jwk: Mapping[str, Any], context: Context) -> bool:

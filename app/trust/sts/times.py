@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from app.clock import Moment
 from app.trust.sts.context import Tolerance
-from app.trust.sts.errors import StsError
 
 _SKEW: Final = 5.0
 _ADVISED: Final = 60.0
@@ -24,12 +23,16 @@ def check_times(claims: Mapping[str, Any], moment: Moment, tolerance: Tolerance)
     nbf = _date(claims, "nbf", tolerance)
     iat = _date(claims, "iat", tolerance)
     if exp is None:
-        raise StsError(tolerance.error, "the JWT lacks exp")
+        tolerance.refuse("the JWT lacks exp", expected="exp, at most 60 seconds ahead")
+        return moment.real
     if nbf is None or iat is None:
         tolerance.note("C9", "the JWT lacks " + " and ".join(n for n, v in (("nbf", nbf), ("iat", iat)) if v is None))
     now = next((now for now in (moment.real, moment.sandbox) if _fault(exp, nbf, now) is None), None)
     if now is None:
-        raise StsError(tolerance.error, _fault(exp, nbf, moment.real) or "")
+        tolerance.refuse(
+            _fault(exp, nbf, moment.real) or "", found={"exp": exp, "nbf": nbf}, expected=f"now: {moment.real:.0f}"
+        )
+        return moment.real
     if exp > now + _ADVISED + _SKEW:
         tolerance.risk("T-14", "the JWT lives longer than 60 seconds")
     if now == moment.real:
@@ -56,5 +59,6 @@ def _date(claims: Mapping[str, Any], name: str, tolerance: Tolerance) -> float |
         tolerance.note("C9", f"{name} is a string; RFC 7519 wants a number")
         return float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise StsError(tolerance.error, f"{name} is no NumericDate")
+        tolerance.refuse(f"{name} is no NumericDate", found=value, expected="seconds since 1970")
+        return None
     return float(value)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from app.core import Core
 from app.store import grants as store
 from app.store.engine import Connection
-from app.trust.dpop import Proof
+from app.trust.dpop import REPLAY_TEXT, Proof
 from app.trust.sts import assertion, proof
 from app.trust.sts.assertion import Caller
 from app.trust.sts.clients import GRANTS
@@ -65,7 +65,7 @@ def _record(conn: Connection, context: Context, caller: Caller, shown: Proof | N
     if shown is not None:
         until = max(shown.iat, context.moment.real) + proof.REPLAY_SECONDS
         if not store.claim_proof(conn, sandbox, shown.jkt, shown.jti, until):
-            return StsError("invalid_dpop_proof", "Detected a DPoP proof token replay.")
+            return StsError("invalid_dpop_proof", REPLAY_TEXT)
     return plan.work(conn)
 
 
