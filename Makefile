@@ -15,7 +15,7 @@ run: .venv/.run ## start the sandbox on http://localhost:8000 (ARGS="--tls" and 
 
 test: .venv/.dev ## all tests with coverage gates, and the count of conformance cases
 	$(PY) -m pytest -n 2 --cov --cov-report= --cov-fail-under=90 $(ARGS)
-	$(PY) -m coverage report --include='app/trust/policy*,app/trust/gate.py,app/trust/dpop.py,app/trust/attest.py' --fail-under=100 --show-missing
+	$(PY) -m coverage report --include='app/trust/policy/*,app/trust/policy/rows/*,app/trust/policy_docs.py,app/trust/gate.py,app/trust/dpop.py,app/trust/attest.py' --fail-under=100 --show-missing
 	$(PY) -m coverage report --skip-covered --sort=cover | tail -40
 
 check: .venv/.dev ## style, types, import rules, release rules, generated pages, documentation, advisories
@@ -25,12 +25,13 @@ bench: .venv/.dev ## measure against a bare route in the same run; start-up and 
 	$(PY) -m bench.run $(ARGS)
 	$(PY) -m bench.start
 	$(PY) -m bench.scale $(ARGS)
+	$(PY) -m bench.sandboxes $(ARGS)
 
 docs: .venv/.dev ## generate the reference pages and build the documentation into site/
 	$(PY) -m tools.generate_docs
 	$(PY) -m mkdocs build --strict --quiet
 
-e2e: .venv/.dev ## only the tests that start a real server: example client, TLS, signals, crashes
+e2e: .venv/.dev ## only the tests that start a real server: example client, browser, TLS, signals, crashes
 	$(PY) -m pytest tests/e2e tests/crash $(ARGS)
 
 lock: .venv/.dev ## resolve the dependencies again and write both lock files

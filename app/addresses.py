@@ -42,6 +42,19 @@ def resolve(scheme: str, host: str, path: str, *, public_url: str | None = None)
     return _remembered(scheme, host, path, public_url)
 
 
+def resolve_at_root(scheme: str, host: str, path: str, service: str, home_port: int) -> Resolved:
+    """As ``resolve``, on a port that serves ``service`` at its root; the rest of the sandbox is at ``home_port``.
+
+    For clients that join their paths to the host and lose a mount (real-clients.md C41).
+    """
+    host = strip_default_port(scheme, host.lower())
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    sandbox, tail = _split_sandbox(path)
+    prefix = _sandbox_prefix(sandbox)
+    home = f"{scheme}://" + strip_default_port(scheme, f"{name}:{home_port}")
+    return Resolved(sandbox, service, tail, f"{scheme}://{host}{prefix}", home + prefix, home, "port")
+
+
 def _resolve(scheme: str, host: str, path: str, public_url: str | None) -> Resolved:
     host = strip_default_port(scheme, host.lower())
     name, _, port = host.partition(":") if not host.startswith("[") else (host, "", "")

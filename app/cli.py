@@ -6,37 +6,50 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Final
 
 import httpx
 import typer
-from pydantic import ValidationError
 
 from app import tls as certificates
-from app.clock import SystemClock
+from app.commands.check import check
+from app.commands.common import (
+    CLOCK,
+    HOME,
+    IDS,
+    AdminKey,
+    Sandbox,
+    Url,
+    open_store,
+    own_key,
+    pretty,
+    public_keys,
+    read_header,
+    read_settings,
+    remote,
+    stop,
+    told_plainly,
+)
+from app.commands.draft import app as draft_commands
+from app.commands.explain import explain, one_argument
+from app.commands.journal import journal
+from app.commands.sandbox import app as sandbox_commands
+from app.commands.scenario import app as scenario_commands
 from app.core import Core
-from app.errors import Refusal
-from app.ids import SystemIds, new_uuid
-from app.links import login
-from app.links.remote import Remote, RemoteError, read_file
+from app.ids import new_uuid
+from app.links.remote import Remote, read_file, usual_headers
 from app.sandboxes import manager
 from app.sandboxes.state import DEFAULT
 from app.settings import Settings
 from app.store import audit as chains
 from app.store import migrate
-from app.store.engine import Store
 from app.trust import audit, issuer_keys
 from app.trust.sts.presets import PRESETS
 from app.version import VERSION
 
-_CLOCK: Final = SystemClock()
-_IDS: Final = SystemIds()
 _CORRELATION_HEADER: Final = "X-Correlation-Id"
 _EXCHANGE_HEADER: Final = "Sandbox-Exchange"
-_FORM: Final = "application/x-www-form-urlencoded"
 
 app: Final = typer.Typer(
     name="sandkasse",
@@ -55,13 +68,9 @@ app.add_typer(database, name="db")
 app.add_typer(client, name="client")
 app.add_typer(auditing, name="audit")
 app.add_typer(authority, name="ca")
-
-Url = Annotated[str, typer.Option("--url", envvar="SANDKASSE_URL", help="Where the running sandbox is.")]
-AdminKey = Annotated[
-    str | None, typer.Option("--admin-key", envvar="SANDKASSE_ADMIN_KEY", help="Key of the control API, if it has one.")
-]
-Sandbox = Annotated[str, typer.Option("--sandbox", help="Name of the sandbox.")]
-_HOME: Final = "http://localhost:8000"
+app.add_typer(sandbox_commands, name="sandbox")
+app.add_typer(draft_commands, name="draft")
+app.add_typer(scenario_commands, name="scenario")
 
 
 @app.callback(invoke_without_command=True)
@@ -82,6 +91,9 @@ def serve(
     tls: Annotated[bool, typer.Option("--tls", help="Serve https too, with a local CA.")] = False,
     tls_port: Annotated[int | None, typer.Option(help="Port for https.")] = None,
     tls_hosts: Annotated[str | None, typer.Option(help="`real`: the national test host names too.")] = None,
+    selvbetjening_port: Annotated[
+        int | None, typer.Option(help="A port where the Selvbetjening API is at the root, for clients that need that.")
+    ] = None,
 ) -> None:
     """Run the sandbox until Ctrl-C or SIGTERM; running requests are finished first.
 
@@ -100,40 +112,41 @@ def serve(
         "tls": "true" if tls else None,
         "tls_port": tls_port,
         "tls_hosts": tls_hosts,
+        "selvbetjening_port": selvbetjening_port,
     }
     for name, value in chosen.items():
         if value is not None:
             os.environ[f"SANDKASSE_{name.upper()}"] = str(value)  # worker processes read it there
-    settings = _settings()
+    settings = read_settings()
     if not settings.loopback_only and not settings.admin_key:
-        _stop(
+        stop(
             f"Listening on {settings.host} makes the control API reachable from elsewhere: set SANDKASSE_ADMIN_KEY, "
             "or listen on 127.0.0.1."
         )
     from app import server  # the whole web application: the other commands start faster without it
 
-    with _told_plainly():
-        with _store(settings) as store:
+    with told_plainly():
+        with open_store(settings) as store:
             migrate.prepare(store)
         if settings.tls:
-            certificates.material(settings, _CLOCK, _IDS)
+            certificates.material(settings, CLOCK, IDS)
         typer.echo(_banner(settings), err=True)
         try:
             status = server.run(settings)
         except server.CannotServe as error:
-            _stop(str(error))
+            stop(str(error))
     raise typer.Exit(status)
 
 
 @app.command()
-def health(url: Url = _HOME) -> None:
+def health(url: Url = HOME) -> None:
     """Exit status 0 when the sandbox answers; for container health checks."""
     try:
         answer = httpx.get(f"{url}/healthz", timeout=3.0)
     except httpx.HTTPError as error:
-        _stop(f"{url} does not answer: {error}")
+        stop(f"{url} does not answer: {error}")
     if answer.status_code != 200:
-        _stop(f"{url} answered {answer.status_code}")
+        stop(f"{url} answered {answer.status_code}")
 
 
 @database.command()
@@ -143,7 +156,7 @@ def upgrade() -> None:
     \b
     SANDKASSE_DATABASE_URL=postgresql+psycopg://user:secret@host/name sandkasse db upgrade
     """
-    with _told_plainly(), _store(_settings()) as store:
+    with told_plainly(), open_store(read_settings()) as store:
         before = migrate.upgrade(store)
     if before.pending:
         typer.echo(f"upgraded from {before.current or 'empty'} to {before.head}")
@@ -160,10 +173,10 @@ def fill(reset: Annotated[bool, typer.Option("--reset", help="Empty the default 
     """
     from app.synthetic import seed  # the seed's messages are mapped to FHIR: the other commands start faster without it
 
-    settings = _settings()
+    settings = read_settings()
 
     async def work() -> None:
-        core = Core(settings, store, _CLOCK, _IDS)
+        core = Core(settings, store, CLOCK, IDS)
         store.start()
         await issuer_keys.ensure(core)
         if reset:
@@ -171,31 +184,31 @@ def fill(reset: Annotated[bool, typer.Option("--reset", help="Empty the default 
         else:
             await manager.ensure(core, seeder=seed.fill)
 
-    with _told_plainly(), _store(settings) as store:
+    with told_plainly(), open_store(settings) as store:
         migrate.prepare(store)
         asyncio.run(work())
     typer.echo("the default sandbox is filled")
 
 
 @client.command("list")
-def list_clients(url: Url = _HOME, admin_key: AdminKey = None, sandbox: Sandbox = "default") -> None:
+def list_clients(url: Url = HOME, admin_key: AdminKey = None, sandbox: Sandbox = "default") -> None:
     """Every client with its organisation and grants."""
-    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
-        found = remote.control("GET", "/clients")["clients"]
+    with told_plainly(), remote(url, sandbox, admin_key) as running:
+        found = running.control("GET", "/clients")["clients"]
     for entry in found:
         organisation = entry["orgnr_parent"] or entry["orgnr_supplier"] or "-"
         typer.echo(f"{entry['id']:<58} {entry['tenancy']:<14} {organisation:<10} {' '.join(entry['grants'])}")
 
 
 @client.command("key")
-def show_key(client_id: str, url: Url = _HOME, admin_key: AdminKey = None, sandbox: Sandbox = "default") -> None:
+def show_key(client_id: str, url: Url = HOME, admin_key: AdminKey = None, sandbox: Sandbox = "default") -> None:
     """Print the private key (JWK) of a seeded client, made at the first start.
 
     \b
     sandkasse client key sandkasse-epj > epj.jwk.json
     """
-    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
-        key = remote.control("GET", f"/clients/{client_id}/key")
+    with told_plainly(), remote(url, sandbox, admin_key) as running:
+        key = running.control("GET", f"/clients/{client_id}/key")
     typer.echo(json.dumps(key, indent=2))
 
 
@@ -205,7 +218,7 @@ def add_client(
     jwk: Annotated[Path, typer.Option(help="File with a JWK or JWKS; of a private key only the public part is sent.")],
     like: Annotated[str, typer.Option(help="Client whose scopes and organisations it gets.")] = "sandkasse-epj",
     redirect_uri: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
-    url: Url = _HOME,
+    url: Url = HOME,
     admin_key: AdminKey = None,
     sandbox: Sandbox = "default",
 ) -> None:
@@ -214,11 +227,11 @@ def add_client(
     \b
     sandkasse client add my-epj --jwk my-key.json --redirect-uri http://localhost:5000/callback
     """
-    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
-        entry = dict(remote.control("GET", f"/clients/{like}"))
-        entry |= {"id": client_id, "name": client_id, "jwks": _public_keys(jwk)}
+    with told_plainly(), remote(url, sandbox, admin_key) as running:
+        entry = dict(running.control("GET", f"/clients/{like}"))
+        entry |= {"id": client_id, "name": client_id, "jwks": public_keys(jwk)}
         entry["redirect_uris"] = redirect_uri or entry["redirect_uris"]
-        remote.control("POST", "/clients", entry)
+        running.control("POST", "/clients", entry)
     typer.echo(f"{client_id} is registered, with the scopes and organisations of {like}")
 
 
@@ -226,7 +239,7 @@ def add_client(
 def import_clients(
     preset: Annotated[str, typer.Argument(help="One of: " + ", ".join(PRESETS) + ".")],
     jwk: Annotated[Path | None, typer.Option(help="File with the JWK or JWKS that the clients sign with.")] = None,
-    url: Url = _HOME,
+    url: Url = HOME,
     admin_key: AdminKey = None,
     sandbox: Sandbox = "default",
 ) -> None:
@@ -236,11 +249,11 @@ def import_clients(
     sandkasse client import nhn-samples --jwk their-key.json
     """
     if preset not in PRESETS:
-        _stop(f"There is no preset {preset}; there are {', '.join(PRESETS)}.")
-    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
-        keys = _public_keys(jwk) if jwk is not None else []
+        stop(f"There is no preset {preset}; there are {', '.join(PRESETS)}.")
+    with told_plainly(), remote(url, sandbox, admin_key) as running:
+        keys = public_keys(jwk) if jwk is not None else []
         for each in PRESETS[preset]:
-            remote.control("POST", "/clients", {**each.dump(), "jwks": keys})
+            running.control("POST", "/clients", {**each.dump(), "jwks": keys})
             typer.echo(each.id)
 
 
@@ -259,8 +272,8 @@ def token(
     \b
     sandkasse token http://localhost:8000/pps/v2/DiagnosticReport/_search
     """
-    with _told_plainly(), Remote.behind(target, admin_key, _CLOCK, _IDS) as remote:
-        headers = remote.credentials(target, method.upper(), persona, client_id, _own_key(jwk), attest=attest)
+    with told_plainly(), Remote.behind(target, admin_key, CLOCK, IDS) as running:
+        headers = running.credentials(target, method.upper(), persona, client_id, own_key(jwk), attest=attest)
     for name, value in headers.items():
         typer.echo(f"{name}: {value}")
 
@@ -271,7 +284,7 @@ def curl(
     method: Annotated[str, typer.Option("--method", "-X")] = "POST",
     patient: Annotated[str | None, typer.Option(help="P01 or a number: sent in the header the service wants.")] = None,
     header: Annotated[list[str] | None, typer.Option("--header", "-H", help="`Name: value`, several times.")] = None,
-    data: Annotated[str, typer.Option("--data", "-d", help="Form body, such as `_count=5&date=gt2020-01-01`.")] = "",
+    data: Annotated[str, typer.Option("--data", "-d", help="Body: a form such as `_count=5`, or JSON.")] = "",
     persona: Annotated[str, typer.Option("--as", help="Who logs in: H01, a number, hpr:…, or `machine`.")] = "H01",
     attest: Annotated[bool, typer.Option("--attest", help="Send an attest even where none is required.")] = False,
     client_id: Annotated[str, typer.Option("--client", help="Client that logs in.")] = "sandkasse-epj",
@@ -286,43 +299,28 @@ def curl(
     sandkasse curl http://localhost:8000/pps/v2/DiagnosticReport/_search --patient P02 -H "access-basis: AKUTT"
     """
     verb = method.upper()
-    with _told_plainly(), Remote.behind(target, admin_key, _CLOCK, _IDS) as remote:
-        headers = {_CORRELATION_HEADER: new_uuid(_IDS)}
-        if verb not in ("GET", "HEAD"):
-            headers["Content-Type"] = _FORM
+    with told_plainly(), Remote.behind(target, admin_key, CLOCK, IDS) as running:
+        headers = httpx.Headers({_CORRELATION_HEADER: new_uuid(IDS), **usual_headers(target, verb)})
         if patient is not None:
-            headers |= remote.patient_header(target, patient)
-        headers |= remote.credentials(target, verb, persona, client_id, _own_key(jwk), attest=attest)
-        headers |= dict(_header(line) for line in header or ())
-        answer = remote.request(verb, target, headers, data.encode() or None)
+            headers.update(running.patient_header(target, patient))
+        headers.update(running.credentials(target, verb, persona, client_id, own_key(jwk), attest=attest))
+        headers.update(dict(read_header(line) for line in header or ()))
+        answer = running.request(verb, target, headers, data.encode() or None)
     if include:
         typer.echo(f"HTTP {answer.status_code}")
         for name, value in answer.headers.raw:
             typer.echo(f"{name.decode('latin-1')}: {value.decode('latin-1')}")
         typer.echo("")
-    typer.echo(_pretty(answer))
+    typer.echo(pretty(answer))
     exchange = answer.headers.get(_EXCHANGE_HEADER)
     if exchange:
         typer.echo(f"why: sandkasse explain {exchange}", err=True)
     raise typer.Exit(1 if answer.status_code >= 400 else 0)
 
 
-@app.command()
-def explain(
-    exchange: Annotated[str, typer.Argument(help="The `Sandbox-Exchange` header of an answer.")],
-    url: Url = _HOME,
-    admin_key: AdminKey = None,
-    sandbox: Sandbox = "default",
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, as the control API gives it.")] = False,
-) -> None:
-    """Say why a request was answered as it was: who asked, which rules were looked at, which one decided.
-
-    \b
-    sandkasse explain 01KAJ3V9Q4T5W8X2Y7Z6ABCDEF
-    """
-    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
-        found = remote.control("GET", f"/exchanges/{exchange}")
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else story(found))
+app.command(name="journal")(journal)
+app.command(name="check")(check)
+app.command()(explain)
 
 
 @auditing.command()
@@ -332,7 +330,7 @@ def verify(sandbox: Annotated[str | None, typer.Option(help="Only this sandbox."
     \b
     sandkasse audit verify
     """
-    with _told_plainly(), _store(_settings()) as store:
+    with told_plainly(), open_store(read_settings()) as store:
         migrate.prepare(store)
         results = store.read_now(
             lambda conn: [audit.verify(conn, name, service) for name, service in chains.chains(conn, sandbox)]
@@ -347,13 +345,13 @@ def verify(sandbox: Annotated[str | None, typer.Option(help="Only this sandbox."
         typer.echo("no records yet")
     broken = [result for result in results if result.fault is not None]
     if broken:
-        _stop(f"{len(broken)} of {len(results)} chains broken")
+        stop(f"{len(broken)} of {len(results)} chains broken")
 
 
 @app.command()
 def ingest(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="svarrapport XML files, or folders of them.")],
-    url: Url = _HOME,
+    url: Url = HOME,
     admin_key: AdminKey = None,
     sandbox: Sandbox = "default",
 ) -> None:
@@ -364,9 +362,9 @@ def ingest(
     """
     wanted = [found for path in files for found in (sorted(path.rglob("*.xml")) if path.is_dir() else [path])]
     refused = 0
-    with _told_plainly(), _remote(url, sandbox, admin_key) as remote:
+    with told_plainly(), remote(url, sandbox, admin_key) as running:
         for number, path in enumerate(wanted, 1):
-            taken, told = remote.deliver(read_file(path))
+            taken, told = running.deliver(read_file(path))
             refused += 0 if taken else 1
             typer.echo(f"[{number}/{len(wanted)}] {'taken  ' if taken else 'refused'} {path.name}: {told}")
     typer.echo(f"{len(wanted) - refused} taken, {refused} refused")
@@ -380,83 +378,16 @@ def export() -> None:
     \b
     sandkasse ca export > sandkasse-ca.pem
     """
-    settings = _settings()
-    with _told_plainly():
-        files = certificates.material(settings, _CLOCK, _IDS)
+    settings = read_settings()
+    with told_plainly():
+        files = certificates.material(settings, CLOCK, IDS)
     typer.echo(files.authority.read_text(encoding="ascii"), nl=False)
     typer.echo("Clients are told to trust it so:\n" + certificates.trust_hints(files.authority.resolve()), err=True)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
-
-
-def story(found: Mapping[str, Any]) -> str:
-    """An exchange for a person to read: the request, the verdict, and each rule that was looked at."""
-    request, answer, decision = found["request"], found["answer"], found["decision"]
-    lines = [
-        f"{request['method']} {request['url']}  ->  {answer['status']}   ({found['time']}, {found['durationMs']} ms)",
-        found["summary"],
-        "",
-    ]
-    facts = [("client", found.get("client")), ("patient", found.get("patient")), ("outcome", decision["outcome"])]
-    facts += [(name, value) for name, value in (found.get("access") or {}).items()]
-    lines += [f"  {name:<14} {value}" for name, value in facts if value not in (None, False)]
-    looked_at = [rule for rule in found["rules"] if rule["fired"]]
-    if found["rules"]:
-        lines += ["", f"{len(found['rules'])} rules looked at, {len(looked_at)} fired:"]
-        lines += [f"  {'=>' if rule['deciding'] else '  '} {rule['rule']:<6} {rule['text']}" for rule in looked_at]
-    if found["dropped"]:
-        lines += ["", "withheld:"]
-        lines += [f"  {entry['object']}: {entry['reason']} ({entry['rule']})" for entry in found["dropped"]]
-    if found["findings"]:
-        lines += ["", "about the client:"]
-        lines += [f"  {finding['code']}: {finding['text']}" for finding in found["findings"]]
-    return "\n".join(lines)
-
-
-def _remote(url: str, sandbox: str, admin_key: str | None) -> Remote:
-    return Remote.named(url, sandbox, admin_key, _CLOCK, _IDS)
-
-
-@contextmanager
-def _told_plainly() -> Iterator[None]:
-    """What can go wrong in the user's hands ends in one line, not in a traceback."""
-    try:
-        yield
-    except (migrate.DatabaseUnfit, certificates.TlsUnfit) as error:
-        _stop(str(error))
-    except (RemoteError, Refusal) as error:
-        _stop(str(error))
-    except login.LoginFailed as error:
-        _stop(f"The issuer said no. {error}")
-    except httpx.ConnectError as error:
-        _stop(f"Nothing answers at {error.request.url.copy_with(path='/')}. Is it running? Start it: sandkasse serve")
-    except httpx.HTTPError as error:
-        _stop(f"The request failed: {error}")
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    store = Store(settings.database_url, _CLOCK, journal_keep=settings.journal_keep)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        lines = [f"  SANDKASSE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
-        _stop("A setting cannot be used:\n" + "\n".join(lines))
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
+    app(one_argument(sys.argv[1:]))
 
 
 def _banner(settings: Settings) -> str:
@@ -464,6 +395,7 @@ def _banner(settings: Settings) -> str:
     home = settings.public_url or f"http://{shown}:{settings.port}"
     lines = [
         f"Sandkasse {VERSION}: synthetic people only",
+        f"  console        {home}/",
         f"  API explorer   {home}/docs",
         f"  issuer         {home}/helseid",
         f"  prøvesvar      {home}/pps/v2",
@@ -479,38 +411,6 @@ def _banner(settings: Settings) -> str:
             "  no national service takes them, and none of theirs is taken here.",
         ]
     return "\n".join(lines)
-
-
-def _own_key(path: Path | None) -> dict[str, Any] | None:
-    return None if path is None else _json_file(path)
-
-
-def _public_keys(path: Path) -> list[dict[str, Any]]:
-    held = _json_file(path)
-    return [login.public_part(key) for key in held.get("keys", [held])]
-
-
-def _json_file(path: Path) -> dict[str, Any]:
-    try:
-        held = json.loads(read_file(path))
-    except ValueError as error:
-        _stop(f"{path} holds no JSON: {error}")
-    if not isinstance(held, dict):
-        _stop(f"{path} holds no JSON object")
-    return held
-
-
-def _header(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon:
-        _stop(f"a header is `Name: value`, not {line!r}")
-    return name.strip(), value.strip()
-
-
-def _pretty(answer: httpx.Response) -> str:
-    if "json" not in answer.headers.get("Content-Type", "") or not sys.stdout.isatty():
-        return answer.text
-    return json.dumps(answer.json(), indent=2, ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+DAY = 86_400.0
+"""Seconds."""
+
 
 class RealClock(Protocol):
     """A source of real time, in seconds since the epoch."""
@@ -61,6 +64,11 @@ class Moment:
     def shift(self) -> float:
         """Seconds to add to a client's time stamp to place it on the sandbox clock."""
         return self.sandbox - self.real
+
+
+def start_of_day(seconds: float) -> float:
+    """The midnight (UTC) before."""
+    return seconds // DAY * DAY
 
 
 def rfc3339(seconds: float) -> str:

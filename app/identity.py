@@ -6,11 +6,12 @@ synthetic numbers pass, so that no real person's data end up in a sandbox (secti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -77,6 +78,17 @@ class Identifier:
     alias: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The ``(day, month, year % 100)`` of birth and the sex that stand in a number; None where neither can.
+
+    Numbers of the 2032 rule alone say nothing of sex (grunndata.md section 1.2).
+    """
+
+    day: tuple[int, int, int] | None
+    sex: Sex | None
+
+
 def parse(
     value: str,
     *,
@@ -106,6 +118,19 @@ def parse(
             source="grunndata.md section 1.4",
         )
     return Identifier(value, SYSTEM_OF[kind], kind, series, alias)
+
+
+def told_by(number: str) -> Told:
+    """What a valid number says, for finding out that it contradicts the register; never a source of age or sex."""
+    kind, series = _kind(number)
+    if kind is IdType.FHN:
+        return Told(None, None)
+    day, month = int(number[:2]), int(number[2:4])
+    day -= 40 if kind is IdType.DNR else 0
+    if series in ("+80", "+65", "+40"):
+        month -= _MONTH_OFFSET[series]
+    sex: Sex = "female" if int(number[8]) % 2 == 0 else "male"
+    return Told((day, month, int(number[4:6])), sex if _control_digits_hold(number, "1964") else None)
 
 
 def aliases_for(docs_aliases: bool) -> Mapping[str, str]:
@@ -161,22 +186,35 @@ def generate(
 
     Raises ``ValueError`` for a birth year outside 1854-2039 or when the day has no more numbers.
     """
+    found = next(islice(candidates(birth_date, sex, series=series, d_number=d_number), serial, None), None)
+    if found is None:
+        raise ValueError(f"no number left: serial {serial} is past the last of that day")
+    return found
+
+
+def candidates(
+    birth_date: date,
+    sex: Sex,
+    *,
+    series: SyntheticSeries = "+80",
+    d_number: bool = False,
+    start: int = 0,
+) -> Iterator[str]:
+    """Every synthetic number for a birth date and a sex, from the ``start``-th possible one round to it again.
+
+    Raises ``ValueError`` for a birth year outside 1854-2039.
+    """
     day = birth_date.day + (40 if d_number else 0)
     month = birth_date.month + _MONTH_OFFSET[series]
     head = f"{day:02d}{month:02d}{birth_date.year % 100:02d}"
     parity = 0 if sex == "female" else 1
-    left = serial
-    for individual in _individuals(birth_date.year):
-        if individual % 2 != parity:
-            continue
+    possible = [individual for individual in _individuals(birth_date.year) if individual % 2 == parity]
+    start %= len(possible)
+    for individual in possible[start:] + possible[:start]:
         nine = f"{head}{individual:03d}"
         digits = check_digits(nine)
-        if digits is None:
-            continue
-        if left == 0:
-            return nine + digits
-        left -= 1
-    raise ValueError(f"no number left: serial {serial} is past the last of that day")
+        if digits is not None:
+            yield nine + digits
 
 
 def _invalid(why: str) -> Refusal:

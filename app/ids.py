@@ -7,12 +7,13 @@ import hashlib
 import secrets
 import threading
 import uuid
+from functools import lru_cache
 from typing import Protocol
 
 _BLOCK = 4096
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
-_SHIFTS = range(120, -1, -10)
+_TIME_SHIFTS = range(40, -1, -10)
 
 
 class IdSource(Protocol):
@@ -73,8 +74,18 @@ def new_hex(ids: IdSource, size: int = 16) -> str:
 
 def new_ulid(ids: IdSource, seconds: float) -> str:
     """A sortable id: 48 bits of milliseconds, 80 random bits, Crockford base 32 (the ULID specification)."""
-    value = (int(seconds * 1000) << 80) | int.from_bytes(ids.random(10), "big")
-    return "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
+    drawn, pairs = int.from_bytes(ids.random(10), "big"), _PAIRS
+    high, low = drawn >> 40, drawn & 0xFF_FFFF_FFFF
+    return (
+        f"{_time_of_ulid(int(seconds * 1000))}"
+        f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}{pairs[high & 1023]}"
+        f"{pairs[low >> 30]}{pairs[low >> 20 & 1023]}{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _time_of_ulid(millis: int) -> str:
+    return "".join([_PAIRS[(millis >> shift) & 1023] for shift in _TIME_SHIFTS])
 
 
 def derived_uuid(*parts: str) -> str:

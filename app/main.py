@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import date
 from typing import Final
 
 from fastapi import FastAPI
@@ -14,22 +15,65 @@ from fastapi import FastAPI
 from app import addresses
 from app.clock import RealClock, SystemClock
 from app.core import Core
+from app.directory import BY_NAME
+from app.errors import Refusal
 from app.ids import IdSource, SystemIds
-from app.routers import control, helseid, helseid_ttt, pps, pps_sandbox, trust_probe, web
+from app.routers import (
+    citizen,
+    codingsystems,
+    control,
+    critical_information,
+    fhir_facade,
+    helseid,
+    helseid_ttt,
+    kjernejournal,
+    kjernejournal_portal,
+    kjernejournal_session,
+    pps,
+    pps_sandbox,
+    selvbetjening,
+    selvbetjening_portal,
+    trust_probe,
+    web,
+)
 from app.routers.control.ports import Ports
+from app.routers.examining import Reader, by_routes
 from app.routers.resolver import App, Resolver
 from app.routers.wire import KeepingCase
-from app.sandboxes import manager
+from app.sandboxes import journal, manager
+from app.services.fhirfacade.port import Records
+from app.services.kjernejournal.port import CriticalInformation, Summary
+from app.services.kritiskinfo import categories, errors, records, status
+from app.services.kritiskinfo.source import objects_of
 from app.services.provesvar.ingest_fhir import put_fhir
 from app.settings import Settings
 from app.store import migrate
-from app.store.engine import Store
-from app.synthetic import seed
+from app.store.engine import Connection, Store
+from app.store.retention import Limits
+from app.synthetic import generate, seed
+from app.synthetic.scenarios import Scenarios
 from app.trust import audit, issuer_keys
 from app.trust.sts.orders import fill_order
 
 LOG: Final = logging.getLogger("sandkasse")
 _HOUR: Final = 3600.0
+_MINUTE: Final = 60.0
+
+
+def _summary(conn: Connection, sandbox: str, person: str, today: date) -> Summary:
+    return status.summary(records.heads(conn, sandbox, person), today)
+
+
+CRITICAL_INFORMATION: Final = CriticalInformation(
+    latest=records.latest,
+    summary=_summary,
+    kind=categories.category,
+    groups=categories.GROUPS,
+    wire=errors.wire,
+)
+"""What kjernejournal shows is critical information's: no service knows another."""
+RECORDS: Final = Records(latest=records.latest, objects=objects_of)
+"""What the facade and the citizen side show of it."""
 
 
 def create_app(
@@ -37,12 +81,20 @@ def create_app(
 ) -> Resolver:
     """The whole service as one ASGI application. The database is opened and seeded at start-up."""
     settings, clock = settings or Settings(), clock or SystemClock()
-    store = Store(settings.database_url, clock, journal_keep=settings.journal_keep)
+    limits = Limits(settings.journal_keep, settings.journal_keep_bytes, settings.journal_keep_seconds)
+    store = Store(settings.database_url, clock, limits=limits, listeners=settings.journal_listeners)
     return compose(Core(settings, store, clock, ids or SystemIds()))
 
 
 def compose(core: Core) -> Resolver:
     """Every service of an installation behind the resolving middleware."""
+    services, ports = assemble(core)
+    apps: dict[str, App] = {**services, addresses.WEB: web.create(core, services, ports)}
+    return Resolver(core, apps, FastAPI(lifespan=_lifespan(core)))
+
+
+def assemble(core: Core) -> tuple[dict[str, FastAPI], Ports]:
+    """The application of each service by its name in the directory, and what control API and pages need besides."""
     services: dict[str, FastAPI] = {
         "helseid": helseid.create(core),
         "helseid-ttt": helseid_ttt.create(core),
@@ -52,15 +104,51 @@ def compose(core: Core) -> Resolver:
         "pps-sandbox": pps_sandbox.create(core),
         "trust-probe": trust_probe.create(core),
         "trust-probe-bearer": trust_probe.create_bearer(core),
-        "control": control.create(core, Ports(seeder=seed.fill, mint=fill_order, put_fhir=put_fhir)),
+        "selvbetjening-api": selvbetjening.create(core),
+        "selvbetjening": selvbetjening_portal.create(core),
+        "codingsystems": codingsystems.create(core),
+        "critical-information": critical_information.create(core),
+        "fhir-facade": fhir_facade.create(core, RECORDS),
+        "citizen": citizen.create(core, RECORDS),
+        "kjernejournal": kjernejournal.create(core, CRITICAL_INFORMATION),
+        "kjernejournal-innlogging": kjernejournal_session.create(core, CRITICAL_INFORMATION),
+        "kjernejournal-portal": kjernejournal_portal.create(core, CRITICAL_INFORMATION),
     }
-    apps: dict[str, App] = {**services, addresses.WEB: web.create(core, services)}
-    return Resolver(core, apps, FastAPI(lifespan=_lifespan(core)))
+    readers: dict[str, Reader] = {
+        **{name: by_routes(app) for name, app in services.items()},
+        "helseid": helseid.reader(core, services["helseid"]),
+        "pps": pps.reader(core, pps.V1),
+        "pps-v2": pps.reader(core, pps.V2),
+        "pps-backdoor": pps.reader(core, pps.BACKDOOR),
+        "trust-probe": trust_probe.reader(core, BY_NAME["trust-probe"]),
+        "trust-probe-bearer": trust_probe.reader(core, BY_NAME["trust-probe-bearer"]),
+        "selvbetjening-api": selvbetjening.reader(core, services["selvbetjening-api"]),
+        "critical-information": critical_information.reader(core, services["critical-information"]),
+        "fhir-facade": fhir_facade.reader(core, services["fhir-facade"], RECORDS),
+        "kjernejournal": kjernejournal.reader(core, CRITICAL_INFORMATION),
+        "kjernejournal-innlogging": kjernejournal_session.reader(core, CRITICAL_INFORMATION),
+    }
+    ports = _ports(core.settings, readers)
+    return {**services, "control": control.create(core, ports)}, ports
+
+
+def _ports(settings: Settings, readers: Mapping[str, Reader]) -> Ports:
+    library = Scenarios(settings)
+    return Ports(
+        seeder=seed.SEEDED,
+        mint=fill_order,
+        put_fhir=put_fhir,
+        generate=generate.generate,
+        scenario=library.seeder,
+        scenarios=library,
+        readers=readers,
+    )
 
 
 def served_app(settings: Settings | None = None) -> KeepingCase:
     """The application for a real server; ``uvicorn --factory app.main:served_app`` reads the environment."""
-    return KeepingCase(create_app(settings))
+    app = create_app(settings)
+    return KeepingCase(app, app.stopping)
 
 
 async def start(core: Core) -> None:
@@ -81,20 +169,27 @@ def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await start(core)
-        hourly = asyncio.create_task(_every_hour(core))
+        chores = [
+            asyncio.create_task(_every(_HOUR, checkpoint, core)),
+            asyncio.create_task(_every(_MINUTE, manager.sweep, core)),
+            asyncio.create_task(_every(_MINUTE, journal.forget, core)),
+        ]
         try:
             yield
         finally:
-            hourly.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await hourly
+            for chore in chores:
+                chore.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await chore
             await checkpoint(core)
             core.store.close()
 
     return lifespan
 
 
-async def _every_hour(core: Core) -> None:
+async def _every(seconds: float, work: Callable[[Core], Awaitable[object]], core: Core) -> None:
+    """Do ``work`` again and again, in real time; when the store does not answer, the next time."""
     while True:
-        await asyncio.sleep(_HOUR)
-        await checkpoint(core)
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(Refusal):
+            await work(core)

@@ -23,10 +23,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import tls
 from app.clock import SystemClock, rfc3339
 from app.ids import SystemIds
+from app.routers.wire import TRANSPORT
 from app.settings import Settings
 
 LOG: Final = logging.getLogger("sandkasse.server")
@@ -46,14 +48,15 @@ class CannotServe(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The sockets that are listened on; ``secure`` only with ``tls``."""
+    """The sockets that are listened on; ``secure`` only with ``tls``, ``selvbetjening`` only with a port of its own."""
 
     plain: socket.socket
     secure: socket.socket | None = None
+    selvbetjening: socket.socket | None = None
 
     @property
     def fds(self) -> tuple[int, ...]:
-        return tuple(sock.fileno() for sock in (self.plain, self.secure) if sock is not None)
+        return tuple(sock.fileno() for sock in (self.plain, self.secure, self.selvbetjening) if sock is not None)
 
 
 def run(settings: Settings) -> int:
@@ -68,8 +71,12 @@ def run(settings: Settings) -> int:
 
 def listen(settings: Settings) -> Listening:
     """Bind the ports of the settings. Raises ``CannotServe`` when one cannot be had."""
-    plain = _bind(settings.host, settings.port)
-    return Listening(plain, _bind(settings.host, settings.tls_port) if settings.tls else None)
+    own = settings.selvbetjening_port
+    return Listening(
+        _bind(settings.host, settings.port),
+        _bind(settings.host, settings.tls_port) if settings.tls else None,
+        _bind(settings.host, own) if own is not None else None,
+    )
 
 
 def work(settings: Settings, listening: Listening, parent: int | None = None) -> int:
@@ -166,6 +173,14 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Protocol(HttpToolsProtocol):
+    """Lends the connection to the application, which may have to cut it (fault rules)."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
+
+
 async def _serve(settings: Settings, listening: Listening, parent: int | None) -> int:
     from app import main  # only where it is served: the process that keeps the workers does without
 
@@ -178,6 +193,8 @@ async def _serve(settings: Settings, listening: Listening, parent: int | None) -
             app, settings, lifespan="off", ssl_certfile=str(files.certificate), ssl_keyfile=str(files.key)
         )
         servers.append((_Server(secure), listening.secure))
+    if listening.selvbetjening is not None:
+        servers.append((_Server(uvicorn_config(app, settings, lifespan="off")), listening.selvbetjening))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -191,6 +208,7 @@ async def _serve(settings: Settings, listening: Listening, parent: int | None) -
             return _outcome(running[-1])
     _settle_memory()
     await _until_told(stop, running, parent)
+    app.stopping()
     for (server, _), task in reversed(list(zip(servers, running, strict=True))):
         server.should_exit = True
         await asyncio.wait([task])
@@ -233,7 +251,7 @@ def uvicorn_config(app: Any, settings: Settings, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         interface="asgi3",
-        http="httptools",
+        http=_Protocol,
         ws="none",
         log_config=None,
         access_log=False,
@@ -286,8 +304,14 @@ def _end(workers: Sequence[subprocess.Popen[bytes]], settings: Settings) -> int:
 
 def _worker(arguments: Sequence[str]) -> int:
     """A worker process: its settings are in the environment, the sockets are inherited by number."""
-    sockets = [socket.socket(fileno=int(number)) for number in arguments]
-    return work(Settings(), Listening(*sockets), parent=os.getppid())
+    settings = Settings()
+    sockets = iter([socket.socket(fileno=int(number)) for number in arguments])
+    listening = Listening(
+        next(sockets),
+        next(sockets) if settings.tls else None,
+        next(sockets) if settings.selvbetjening_port is not None else None,
+    )
+    return work(settings, listening, parent=os.getppid())
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
         None, description="Key that the control API demands in `X-Admin-Key`. Required unless bound to loopback."
     )
     seed: str = Field("sandkasse", description="Seed of the default sandbox's ids.")
+    scenario_dir: Path | None = Field(None, description="Folder with scenario files (`.yaml`) of your own.")
     seed_on_start: bool = Field(True, description="Load people and results into an empty default sandbox at start.")
     profile: Literal["lenient", "strict"] = Field(
         "lenient",
@@ -56,6 +57,9 @@ class Settings(BaseSettings):
     nin_rule: Literal["2032", "1964"] = Field("2032", description="Control digit rule of national identity numbers.")
     v1_metadata_bug: bool = Field(True, description="PPS v1 `/metadata` demands a token, as the real one does.")
     plaintext_errors: bool = Field(False, description="PPS answers 400 as text/plain, as the real one sometimes does.")
+    ki_bearer: Literal["on", "off"] = Field(
+        "on", description="Whether critical-information takes Bearer tokens; `off` as after the national change (S4)."
+    )
     parent_same_address_rule: Literal["any_parent", "only_coresident"] = Field(
         "any_parent", description="Which parents may act for a child when one lives at its address."
     )
@@ -80,9 +84,37 @@ class Settings(BaseSettings):
     journal: bool = Field(True, description="Keep the exchanges with their explanations.")
     journal_body_bytes: int = Field(16_384, ge=0, description="Bytes of each body kept in the journal.")
     journal_keep: int = Field(10_000, ge=0, description="Exchanges kept for each sandbox.")
+    journal_keep_bytes: int | None = Field(
+        268_435_456, ge=0, description="Bytes of exchanges kept for each sandbox; the oldest go first."
+    )
+    journal_keep_seconds: float | None = Field(
+        None, gt=0, description="Seconds of real time an exchange is kept; without it, age does not count."
+    )
+    journal_listeners: int = Field(
+        100, ge=1, description="Open journal streams and waiting journal calls of one process."
+    )
     log_format: Literal["text", "json"] = Field("text", description="Form of the log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     shutdown_seconds: float = Field(10.0, ge=0, description="How long running requests may take after SIGTERM.")
+    selvbetjening_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of its own for the Selvbetjening API, at the root: `/v1/…` (C41)."
+    )
+    activation_delay: float = Field(
+        0.0, ge=0, le=3600, description="Seconds before the issuer knows a new client or key; the real one takes 20."
+    )
+    key_days: int = Field(
+        180, ge=1, le=3650, description="Days a key sent to the Selvbetjening API lives, to the next midnight UTC."
+    )
+    max_client_keys: int = Field(
+        10, ge=1, le=100, description="Live keys of a client; the oldest from the API gives way to one more."
+    )
+    draft_hours: int = Field(24, ge=1, le=8760, description="Hours a client draft waits to be confirmed.")
+    max_open_drafts: int = Field(
+        1000, ge=1, description="Drafts of a client template that may wait to be confirmed; then 429."
+    )
+    confirming_person: Literal["any", "persona"] = Field(
+        "any", description="Who may confirm a client draft: `persona` only those a persona places at the organisation."
+    )
     tls: bool = Field(False, description="Serve https too, with a local CA.")
     tls_port: int = Field(8443, ge=1, le=65535, description="Port for https.")
     tls_hosts: Literal["local", "real"] = Field(

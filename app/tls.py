@@ -27,13 +27,7 @@ from app.ids import IdSource
 from app.settings import Settings
 
 # Test hosts that clients are pointed at and that no service of the directory stands for yet.
-_MORE_TEST_HOSTS: Final = (
-    "api.pjd.test.nhn.no",
-    "api.selvbetjening.test.nhn.no",
-    "selvbetjening.test.nhn.no",
-    "api.st1.kjernejournal-test.no",
-    "innlogging.st1.kjernejournal-test.no",
-)
+_MORE_TEST_HOSTS: Final = ("api.pjd.test.nhn.no",)
 TEST_HOSTS: Final = tuple(sorted({*REAL_HOSTS, *_MORE_TEST_HOSTS}))
 _ADDRESSES: Final = ("127.0.0.1", "::1")
 _ANY_ADDRESS: Final = ("0.0.0.0", "::", "")

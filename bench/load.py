@@ -39,7 +39,7 @@ class Result:
 
     @property
     def errors(self) -> int:
-        return sum(count for status, count in self.statuses.items() if status != "200")
+        return sum(count for status, count in self.statuses.items() if not status.startswith("2"))
 
 
 def drive(port: int, connections: int, seconds: float, requests: Sequence[bytes], *, repeat: bool = False) -> Result:

@@ -4,9 +4,11 @@
 
 For 1 and 2 workers and 1, 8 and 64 connections: the bare route; a PPS v2 search for 20 reports with the full chain
 (access token, fresh ES256 DPoP proof, policy, audit synced to disk before the answer); a token minted with
-``client_credentials`` (fresh assertion and proof, RS256). SQLite, journal off. Proofs are signed before the clock
-starts, so the proof window is ``relaxed``; everything else is the default. Absolute figures depend on the machine,
-which the generator shares: compare ratios. Exits with 1 when an answer was not 200.
+``client_credentials`` (fresh assertion and proof, RS256). At the most connections also critical information, with a
+token and fresh proofs: ``status``, ``read`` of a patient's conditions with audit, ``write`` of new records, each
+checked against the rules and flushed to disk with its audit record. SQLite, journal off. Proofs are signed before the
+clock starts, so the proof window is ``relaxed``; everything else is the default. Absolute figures depend on the
+machine, which the generator shares: compare ratios. Exits with 1 when an answer was not 2xx.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pathlib import Path
 from app import server
 from app.settings import Settings
 from bench import load
-from bench.requests import Searches, Tokens, get
+from bench.requests import CriticalInformation, Searches, Tokens, get
 from tools.live_server import answers, free_ports, live_server
 
 _ENVIRONMENT = {"SANDKASSE_PROOF_WINDOW": "relaxed", "SANDKASSE_JOURNAL": "false", "SANDKASSE_LOG_LEVEL": "error"}
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     errors = sum(_measure(plan, workers) for workers in plan.workers)
     if errors:
-        print(f"{errors} answers were not 200")
+        print(f"{errors} answers were not 2xx")
     return 1 if errors else 0
 
 
@@ -58,21 +60,28 @@ def _measure(plan: Plan, workers: int) -> int:
     errors = 0
     with (
         tempfile.TemporaryDirectory(prefix="sandkasse-bench-") as folder,
-        _bare(workers) as bare_port,
+        bare_server(workers) as bare_port,
         live_server(Path(folder), "--workers", str(workers), environment=_ENVIRONMENT) as live,
     ):
+        info = CriticalInformation(live.url)
         kinds: dict[str, Callable[[int], Sequence[bytes]]] = {
             "search": Searches(live.url).make,
             "token": Tokens(live.url).make,
         }
+        crowded: dict[str, Callable[[int], Sequence[bytes]]] = {
+            "status": info.status,
+            "read": info.read,
+            "write": info.write,
+        }
         idle = live.memory()
-        for make in kinds.values():  # every worker has its caches filled
+        for make in (kinds | crowded).values():  # every worker has its caches filled
             load.drive(live.port, 16, 2.0, make(600))
         for connections in plan.connections:
-            bare, results = [], {name: list[load.Result]() for name in kinds}
+            asked = kinds | crowded if connections == max(plan.connections) else kinds
+            bare, results = [], {name: list[load.Result]() for name in asked}
             for _ in range(plan.rounds):
                 bare.append(load.drive(bare_port, connections, plan.seconds, [get("/")], repeat=True))
-                for name, make in kinds.items():
+                for name, make in asked.items():
                     requests = make(int(_MOST_A_SECOND[connections] * plan.seconds))
                     results[name].append(load.drive(live.port, connections, plan.seconds, requests))
             yardstick = _median(bare)
@@ -99,7 +108,7 @@ def _show(workers: int, connections: int, what: str, result: load.Result, yardst
 
 
 @contextmanager
-def _bare(workers: int) -> Iterator[int]:
+def bare_server(workers: int) -> Iterator[int]:
     """The bare route in as many processes, on one socket."""
     (port,) = free_ports(1)
     sock = server.listen(Settings(port=port)).plain

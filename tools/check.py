@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 _PYTHON: Final = sys.executable
-_CODE: Final = ("app", "tests", "tools", "bench", "examples", "conftest.py")
+_CODE: Final = ("app", "sandkasse", "tests", "tools", "bench", "examples", "conftest.py")
 
 _AUDIT_OPTIONS: Final = (
     "--progress-spinner=off",

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLINICAL_TABLES = frozenset({"resource", "rendition", "resource_history", "search_index", "part", "content"})
-CLINICAL_REPOSITORIES = frozenset({"app.store.resources"})
+CLINICAL_REPOSITORIES = frozenset({"app.store.resources", "app.store.versions"})
 # What a service may read clinical tables with: its source for trust.release, its writing side, its seed.
-SOURCE_MODULES = frozenset({"rules.py", "source.py", "ingest.py", "ingest_fhir.py", "seed.py"})
+SOURCE_MODULES = frozenset({"rules.py", "source.py", "ingest.py", "ingest_fhir.py", "records.py", "seed.py"})
 # The control API shows no clinical data as FHIR: its answers are made from models.
 OTHER_ROUTERS = ("app/routers/control/", "app/routers/control.py")
 

@@ -1,32 +1,36 @@
-"""Logs a synthetic person in at a running issuer and gets a token, as a client system does it.
+"""Logs a synthetic person in at a running issuer and gets a token, as a client system does it: with the vendor's kit.
 
-The whole way: pushed request, authorize with ``login_hint`` instead of a page (ruling R26), code, DPoP nonce, token;
-or ``client_credentials`` for a machine. Used by ``sandkasse token`` and ``sandkasse curl``.
+``login_hint`` stands for the page (ruling R26); a machine takes ``client_credentials``. Used by ``sandkasse token``
+and ``sandkasse curl``.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
 import httpx
 
 from app.clock import RealClock
-from app.ids import IdSource, new_token, new_uuid
-from app.trust import jose
+from app.ids import IdSource
+from sandkasse.attest import attest, customer, sub_unit
+from sandkasse.epj import EpjClient, LoginFailed
+from sandkasse.keys import SigningKey, public_part
+from sandkasse.proofs import Fresh
+from sandkasse.proofs import make_proof as prove
 
-_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ASSERTION_SECONDS: Final = 30
-_REDIRECT: Final = "http://localhost:1/callback"  # loopback needs no registration (trust.md section 2.3)
-_ATTEST_TYPE: Final = "nhn:tillitsrammeverk:parameters"
-_OID: Final = "urn:oid:2.16.578.1.12.4.1"
-
-
-class LoginFailed(Exception):
-    """The issuer said no. The text is its own error and description."""
+__all__ = [
+    "ClientKey",
+    "Login",
+    "LoginFailed",
+    "Token",
+    "Wish",
+    "make_proof",
+    "public_part",
+    "with_attest",
+    "with_unit",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token with the key it is bound to."""
+    """An access token with the key it is bound to, if it is."""
 
     value: str
     scheme: str
@@ -68,83 +72,17 @@ class Login:
         self._http = http
         self._issuer = issuer
         self._client = client
-        self._clock = clock
-        self._ids = ids
-        self._proof_key = jose.generate_key("ES256")
+        self._fresh = _fresh(clock, ids)
 
     def token(self, wish: Wish) -> Token:
         """Log in and get the token. Raises ``LoginFailed``, ``httpx.HTTPError``."""
-        metadata = _json(self._http.get(f"{self._issuer}/.well-known/openid-configuration"))
+        who = self._client
+        epj = EpjClient(self._issuer, who.client_id, who.jwk, bound=wish.bound, http=self._http, fresh=self._fresh)
         if wish.hint is None:
-            form = {"grant_type": "client_credentials", "scope": wish.scope, "resource": wish.audience}
+            made = epj.machine(wish.scope, resource=wish.audience, details=wish.structures)
         else:
-            verifier = new_token(self._ids)
-            code = self._code(metadata, wish, verifier)
-            form = {
-                "grant_type": "authorization_code",
-                "code": code,
-                "redirect_uri": _REDIRECT,
-                "code_verifier": verifier,
-                "resource": wish.audience,
-            }
-        answer = self._redeem(metadata["token_endpoint"], form, wish)
-        return Token(answer["access_token"], answer["token_type"], int(answer["expires_in"]), self._proof_key)
-
-    def _code(self, metadata: Mapping[str, Any], wish: Wish, verifier: str) -> str:
-        state = new_token(self._ids, 12)
-        pushed = self._http.post(
-            metadata["pushed_authorization_request_endpoint"],
-            data={
-                **self._authentication(()),
-                "response_type": "code",
-                "redirect_uri": _REDIRECT,
-                "scope": f"openid helseid://scopes/identity/pid helseid://scopes/hpr/hpr_number "
-                f"helseid://scopes/identity/security_level {wish.scope}",
-                "resource": wish.audience,
-                "state": state,
-                "code_challenge": jose.b64encode(hashlib.sha256(verifier.encode()).digest()),
-                "code_challenge_method": "S256",
-                "login_hint": str(wish.hint),
-            },
-        )
-        query = {"client_id": self._client.client_id, "request_uri": _json(pushed)["request_uri"]}
-        shown = self._http.get(metadata["authorization_endpoint"], params=query, follow_redirects=False)
-        answer = parse_qs(urlsplit(shown.headers.get("Location", "")).query)
-        if "code" not in answer or answer.get("state") != [state]:
-            said = " ".join(answer.get("error", []) + answer.get("error_description", []))
-            raise LoginFailed(said or f"authorize answered {shown.status_code} and no code")
-        code: str = answer["code"][0]
-        return code
-
-    def _redeem(self, url: str, form: Mapping[str, str], wish: Wish) -> dict[str, Any]:
-        nonce: str | None = None
-        for _ in range(2):  # the first call learns the nonce
-            proof = make_proof(self._proof_key, "POST", url, clock=self._clock, ids=self._ids, nonce=nonce)
-            data = {**form, **self._authentication(wish.structures)}
-            answer = self._http.post(url, data=data, headers={"DPoP": proof} if wish.bound else {})
-            nonce = answer.headers.get("DPoP-Nonce")
-            if answer.status_code == 200 or nonce is None:
-                break
-        return _json(answer)
-
-    def _authentication(self, structures: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        now, client = int(self._clock.time()), self._client
-        claims: dict[str, Any] = {
-            "iss": client.client_id,
-            "sub": client.client_id,
-            "aud": self._issuer,
-            "iat": now,
-            "nbf": now,
-            "exp": now + _ASSERTION_SECONDS,
-            "jti": new_uuid(self._ids),
-        }
-        if structures:
-            claims["assertion_details"] = list(structures)
-        header = {"typ": "client-authentication+jwt", "alg": client.jwk.get("alg", "ES256")}
-        if "kid" in client.jwk:
-            header["kid"] = client.jwk["kid"]
-        assertion = jose.sign(header, claims, jose.import_key(client.jwk))
-        return {"client_id": client.client_id, "client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
+            made = epj.login(wish.scope, hint=wish.hint, resource=wish.audience, details=wish.structures)
+        return Token(made.access_token, made.token_type, made.expires_in, made.key.jwk if made.key else {})
 
 
 def make_proof(
@@ -157,19 +95,8 @@ def make_proof(
     nonce: str | None = None,
     token: str | None = None,
 ) -> str:
-    """A DPoP proof (RFC 9449 section 4.2) for one request; ``url`` may have a query, which is cut."""
-    claims: dict[str, Any] = {
-        "jti": new_uuid(ids),
-        "htm": method,
-        "htu": url.partition("?")[0].partition("#")[0],
-        "iat": int(clock.time()),
-    }
-    if nonce is not None:
-        claims["nonce"] = nonce
-    if token is not None:
-        claims["ath"] = jose.access_token_hash(token)
-    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": jose.public_members(key)}
-    return jose.sign(header, claims, jose.import_key(key))
+    """A DPoP proof for one request; ``url`` may have a query, which is cut."""
+    return prove(SigningKey(key), method, url, token=token, nonce=nonce, fresh=_fresh(clock, ids))
 
 
 def with_attest(wish: Wish, client: Mapping[str, Any], decision: str) -> Wish:
@@ -178,50 +105,23 @@ def with_attest(wish: Wish, client: Mapping[str, Any], decision: str) -> Wish:
     ``client`` is the registration as the control API gives it. The sub-unit is named as a structure of its own,
     too, so that the token carries it (trust.md section 3.4).
     """
-    parent = client["orgnr_parent"] or next(iter(client["delegations"]), "")
-    child = next(iter(client["children"]), None)
-    structures: list[dict[str, Any]] = [_attest(parent, child or parent, decision)]
+    parent, child = _organisation(client)
+    named = with_unit(wish, client)
+    return replace(named, structures=(attest(parent, child or parent, decision), *named.structures))
+
+
+def with_unit(wish: Wish, client: Mapping[str, Any]) -> Wish:
+    """The wish with the sub-unit the client acts for, if it has one: all a machine can name (trust.md section 3.4)."""
+    parent, child = _organisation(client)
     if client["tenancy"] == "multi-tenant":
-        structures.append(_organisation("urn:oid:1.0.6523", f"NO:ORGNR:{parent}:{child or ''}"))
-    elif child is not None:
-        structures.append(_organisation(f"{_OID}.4.101", child))
-    return replace(wish, structures=tuple(structures))
+        return replace(wish, structures=(*wish.structures, customer(parent, child or "")))
+    return wish if child is None else replace(wish, structures=(*wish.structures, sub_unit(child)))
 
 
-def public_part(jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """The JWK as it may leave this machine."""
-    return jose.public_members(jwk)
+def _organisation(client: Mapping[str, Any]) -> tuple[str, str | None]:
+    parent = client["orgnr_parent"] or next(iter(client["delegations"]), "")
+    return parent, next(iter(client["children"]), None)
 
 
-def _attest(legal_entity: str, point_of_care: str, decision: str) -> dict[str, Any]:
-    def unit(number: str) -> dict[str, str]:
-        return {"id": number, "system": f"{_OID}.4.101"}
-
-    return {
-        "type": _ATTEST_TYPE,
-        "practitioner": {"legal_entity": unit(legal_entity), "point_of_care": unit(point_of_care)},
-        "care_relationship": {
-            "healthcare_service": {"code": "S03", "system": f"{_OID}.1.8655"},
-            "purpose_of_use": {"code": "TREAT", "system": "urn:oid:2.16.840.1.113883.1.11.20448"},
-            "decision_ref": {"id": decision, "user_selected": False},
-        },
-        "patients": [],
-    }
-
-
-def _organisation(system: str, value: str) -> dict[str, Any]:
-    identifier = {"system": system, "type": "ENH", "value": value}
-    return {"type": "helseid_authorization", "practitioner_role": {"organization": {"identifier": identifier}}}
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise LoginFailed(f"{answer.request.url} answered {answer.status_code} and no JSON object")
-    if answer.status_code >= 400:
-        said = f"{body.get('error', answer.status_code)}: {body.get('error_description', '')}"
-        raise LoginFailed(said.strip(": "))
-    return body
+def _fresh(clock: RealClock, ids: IdSource) -> Fresh:
+    return Fresh(clock.time, ids.random)

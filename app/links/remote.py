@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from lxml import etree
@@ -20,15 +21,36 @@ _CONTROL: Final = "/_sandbox/v1"
 _ADMIN_HEADER: Final = "X-Admin-Key"
 _SECONDS: Final = 30.0
 _DEFAULT: Final = "default"
-_PATIENT_HEADER: Final = {
-    "pps": "person-id",
-    "pps-v2": "person-id",
-    "pps-backdoor": "x-nilar-patient",
-    "trust-probe": "person-id",
-    "trust-probe-bearer": "person-id",
-}
 _MACHINE: Final = "machine"
 _APPREC_TAKEN: Final = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How a service is called: the header its patient is named in, its media type, and other headers it demands."""
+
+    patient: str | None = None
+    media_type: str = "application/x-www-form-urlencoded"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_SYSTEM: Final = "sandkasse 1.0"
+_DOCTOR: Final = quote('{"system":"urn:oid:2.16.578.1.12.4.1.1.9060","code":"LE"}')
+_NHN: Final = {"nhn-source-system": _SYSTEM, "nhn-user-role": _DOCTOR, "nhn-access-basis": "SAMTYKKE"}
+_NHN_PATIENT: Final = "nhn-patient-nin"
+_PLAIN: Final = _Manner()
+_MANNERS: Final[Mapping[str, _Manner]] = {
+    "pps": _Manner("person-id"),
+    "pps-v2": _Manner("person-id"),
+    "pps-backdoor": _Manner("x-nilar-patient"),
+    "trust-probe": _Manner("person-id"),
+    "trust-probe-bearer": _Manner("person-id"),
+    "critical-information": _Manner(_NHN_PATIENT, "application/fhir+json", _NHN),
+    "fhir-facade": _Manner(_NHN_PATIENT, headers=_NHN),
+    "kjernejournal": _Manner(media_type="application/json", headers={"X-EPJ-System": _SYSTEM}),
+    "kjernejournal-innlogging": _Manner(media_type="application/json", headers={"X-SOURCE-SYSTEM": _SYSTEM}),
+    "codingsystems": _Manner(headers={"nhn-source-system": _SYSTEM}),
+}
 
 
 class RemoteError(Exception):
@@ -80,7 +102,7 @@ class Remote:
 
     def patient_header(self, target: str, person: str) -> dict[str, str]:
         """The header the service names its patient in; ``person`` is an id of the register or a number."""
-        name = _PATIENT_HEADER.get(service_at(target).name)
+        name = _MANNERS.get(service_at(target).name, _PLAIN).patient
         if name is None:
             raise RemoteError("that service takes no patient in a header")
         return {name: person if person.isdigit() else str(self.control("GET", f"/persons/{person}")["nin"])}
@@ -98,9 +120,13 @@ class Remote:
         if not rule.grants:
             return {}
         audience, scope = rule.grants[0]
+        if rule.every_scope:
+            scope = " ".join(each for _, each in rule.grants)
         wish = login.Wish(scope, audience, None if persona == _MACHINE else persona, bound="DPoP" in rule.schemes)
         if attest or rule.attest == "required" or rule.orgnr_child:
-            wish = login.with_attest(wish, self.control("GET", f"/clients/{client_id}"), new_uuid(self._ids))
+            client = self.control("GET", f"/clients/{client_id}")
+            alone = persona == _MACHINE and not attest  # an attest is a person's
+            wish = login.with_unit(wish, client) if alone else login.with_attest(wish, client, new_uuid(self._ids))
         key = jwk if jwk is not None else self.control("GET", f"/clients/{client_id}/key")
         issuer = addresses.address("helseid", resolved(target))
         who = login.ClientKey(client_id, key)
@@ -109,6 +135,16 @@ class Remote:
             return {"Authorization": f"Bearer {made.value}"}
         proof = login.make_proof(made.key, method, target, clock=self._clock, ids=self._ids, token=made.value)
         return {"Authorization": f"DPoP {made.value}", "DPoP": proof}
+
+
+def usual_headers(target: str, method: str) -> dict[str, str]:
+    """What the service demands of every call beside credentials and patient, with values that suit most calls.
+
+    Raises ``RemoteError``.
+    """
+    manner = _MANNERS.get(service_at(target).name, _PLAIN)
+    media_type = {} if method in ("GET", "HEAD") else {"Content-Type": manner.media_type}
+    return {**media_type, **manner.headers}
 
 
 def resolved(target: str) -> addresses.Resolved:

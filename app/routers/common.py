@@ -7,10 +7,15 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
-from fastapi import Request
+from fastapi import FastAPI, Request
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
+from app import addresses
 from app.core import Core
 from app.errors import Reason, Refusal
+from app.sandboxes import keys, manager
+from app.sandboxes.state import DEFAULT, Call, SandboxState
 from app.trust.gate import Credentials
 from app.trust.trail import Trail
 
@@ -25,6 +30,30 @@ def trail_of(request: Request) -> Trail:
     """The trail the resolving middleware laid."""
     trail: Trail = request.scope[SCOPE_KEY]
     return trail
+
+
+def call_of(core: Core, where: addresses.Resolved, sandbox: SandboxState, exchange: str, host: str) -> Call:
+    """How a request to ``where`` came in, with the public addresses to answer with."""
+    tail = "" if where.tail == "/" else where.tail
+    return Call(
+        sandbox=sandbox,
+        service=where.service,
+        tail=where.tail,
+        base=where.base,
+        root=where.root,
+        url=where.base + tail,
+        issuer=addresses.address("helseid", where, public_url=core.settings.public_url),
+        host=host,
+        form=where.form,
+        exchange=exchange,
+        moment=sandbox.moment(core.clock.time()),
+    )
+
+
+def methods_at(app: FastAPI, request: Request) -> frozenset[str]:
+    """The methods that some operation of ``app`` takes at the address of ``request``."""
+    matching = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return frozenset(method for route in matching for method in getattr(route, "methods", None) or ())
 
 
 def credentials_of(request: Request) -> Credentials:
@@ -64,9 +93,13 @@ def _sent_as(name: str) -> bytes:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body. Raises ``Refusal(BODY_TOO_LARGE)`` as soon as it passes ``limit`` bytes."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = bytearray(), True
+    while more:  # as ``request.stream()`` does, without a generator that the event loop must keep count of
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > limit:
             raise Refusal(Reason.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
     return bytes(body)
@@ -94,12 +127,30 @@ def parse_form(body: bytes) -> list[tuple[str, str]]:
         raise Refusal(Reason.BODY_INVALID, "the form cannot be read as UTF-8 form fields") from error
 
 
-def require_admin(core: Core, request: Request) -> None:
-    """Let control calls through on loopback, or with the admin key. Raises ``Refusal(ADMIN_KEY_INVALID)``."""
-    expected = core.settings.admin_key
-    if expected is None:
-        if core.settings.loopback_only:
-            return
+async def require_admin(core: Core, request: Request) -> None:
+    """Let a control call through on loopback, with the admin key, or with the own key of the sandbox it is about.
+
+    Raises ``Refusal(ADMIN_KEY_INVALID)``.
+    """
+    settings = core.settings
+    if not keys.demanded(settings):
+        return
+    sent = single(request, ADMIN_HEADER) or ""
+    if settings.admin_key is not None and hmac.compare_digest(sent.encode(), settings.admin_key.encode()):
+        return
+    sandbox = await _about(core, trail_of(request))
+    if sandbox is not None and keys.opens(sent, sandbox):
+        return
+    if settings.admin_key is None:
         raise Refusal(Reason.ADMIN_KEY_INVALID, "set SANDKASSE_ADMIN_KEY: the server is bound beyond loopback")
-    if not hmac.compare_digest((single(request, ADMIN_HEADER) or "").encode(), expected.encode()):
-        raise Refusal(Reason.ADMIN_KEY_INVALID, f"{ADMIN_HEADER} is missing or wrong")
+    raise Refusal(Reason.ADMIN_KEY_INVALID, f"{ADMIN_HEADER} is missing or wrong")
+
+
+async def _about(core: Core, trail: Trail) -> SandboxState | None:
+    """The named sandbox whose own key opens the call: the one it is made in, or that ``/sandboxes/<name>`` names."""
+    call = trail.call
+    if call.sandbox.id != DEFAULT:
+        return call.sandbox
+    _, first, name, *_ = *call.tail.split("/", 3), "", ""
+    named = call.service == "control" and first == "sandboxes" and name not in ("", DEFAULT)
+    return await manager.state(core, name) if named else None

@@ -14,14 +14,17 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers import helseid_pages as pages
 from app.routers.common import credentials_of, read_form, single, trail_of
+from app.routers.examining import Reader, by_routes
 from app.routers.fastlane import FastLane
 from app.routers.helseid_openapi import FORMS, responses
 from app.trust import issuer_keys
+from app.trust.examine import Asked, Flaws
 from app.trust.gate import Credentials
 from app.trust.sts import metadata, par, session, token
 from app.trust.sts.authorize import LoginPage, authorize, continue_login, pending_login
 from app.trust.sts.context import Context
 from app.trust.sts.errors import StsError
+from app.trust.sts.examine import ENDPOINTS, examine
 from app.trust.sts.login import practitioners, read_hint
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -190,6 +193,26 @@ def _add_front_channel(app: FastAPI, core: Core) -> None:
     @app.get("/connect/checksession", include_in_schema=False)
     async def checksession(request: Request) -> Response:
         return pages.check_session()
+
+
+def reader(core: Core, app: FastAPI) -> Reader:
+    """Reads a request to the token or PAR endpoint with everything that is wrong in it (ruling R63)."""
+    known = by_routes(app)
+
+    async def read(request: Request, flaws: Flaws) -> Asked | None:
+        if request.scope["path"] not in ENDPOINTS:
+            return await known(request, flaws)
+        if request.method != "POST":
+            flaws.refuse(Refusal(Reason.METHOD_NOT_ALLOWED, "the endpoint takes POST"))
+        context = Context(core, trail_of(request))
+        try:
+            form = await _form(core, request)
+            await examine(context, request.scope["path"], form, credentials_of(request).dpop, flaws.refuse)
+        except (Refusal, StsError) as fault:
+            flaws.refuse(fault)
+        return None
+
+    return read
 
 
 def _add_errors(app: FastAPI) -> None:

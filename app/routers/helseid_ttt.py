@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from typing import Any, Final
 
-import anyio.to_thread
 import orjson
 from fastapi import FastAPI, Request, Response
 
@@ -14,8 +13,9 @@ from app.errors import Reason, Refusal
 from app.routers.common import read_body, single, trail_of
 from app.store import installation, registers
 from app.trust import issuer_keys
-from app.trust.jose import Key, generate_key, import_key
+from app.trust.jose import Key, generate_key
 from app.trust.sts import ttt
+from app.trust.sts.broken import foreign_key
 from app.trust.sts.ttt_claims import World, effective_pid, organisations_named
 from app.trust.sts.ttt_request import TokenRequest, TttError, read_request
 from app.trust.trail import Trail
@@ -42,7 +42,14 @@ _EXAMPLE: Final = {
 }
 _OPENAPI: Final[dict[str, Any]] = {
     "parameters": [
-        {"name": KEY_HEADER, "in": "header", "required": True, "schema": {"type": "string"}},
+        {
+            "name": KEY_HEADER,
+            "in": "header",
+            "required": True,
+            "schema": {"type": "string"},
+            "description": "The setting `ttt_key`.",
+            "example": "sandkasse",
+        },
         {
             "name": AUDIENCE_HEADER,
             "in": "header",
@@ -112,7 +119,7 @@ async def _made(core: Core, trail: Trail, asked: TokenRequest) -> dict[str, Any]
     world = await _world(core, trail, asked)
     keys = ttt.Keys(
         signing=await issuer_keys.signing_key(core, trail.call.sandbox),
-        foreign=await _foreign_key(core) if ttt.needs_foreign_key(asked) else await _own_key(core, trail),
+        foreign=await foreign_key(core) if ttt.needs_foreign_key(asked) else await _own_key(core, trail),
         proof=await _proof_key(core),
     )
     built = ttt.build(asked, world, keys)
@@ -153,17 +160,6 @@ async def _own_key(core: Core, trail: Trail) -> Key:
     return (await issuer_keys.signing_key(core, trail.call.sandbox)).key
 
 
-async def _foreign_key(core: Core) -> Key:
-    """A key nobody trusts, made once a process: an RSA key takes some fifty milliseconds."""
-    place = ("ttt-foreign-key",)
-    known = core.misc.get(place, core.clock.time())
-    if isinstance(known, Key):
-        return known
-    made = import_key(await anyio.to_thread.run_sync(generate_key, issuer_keys.ALGORITHM))
-    core.misc.put(place, made)
-    return made
-
-
 async def _proof_key(core: Core) -> dict[str, Any]:
     """The installation's own DPoP key, made at first use and kept."""
     stored = await core.store.read(lambda conn: installation.value(conn, _PROOF_KEY))
@@ -180,6 +176,11 @@ def _answer(value: dict[str, Any], status: int = 200) -> Response:
 
 def _refused(trail: Trail, reason: Reason, status: int, message: str) -> Response:
     trail.reason, trail.detail = reason, message
+    return error(status, message)
+
+
+def error(status: int, message: str) -> Response:
+    """The service's form of an error."""
     return _answer(
         {
             "isError": True,

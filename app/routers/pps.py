@@ -23,12 +23,14 @@ from app.fhir.bundle import JSON
 from app.identity import Identifier
 from app.routers import pps_openapi as described
 from app.routers.common import credentials_of, parse_form, read_form, single, trail_of
+from app.routers.examining import Reader, declared, tried
 from app.routers.fastlane import FastLane
 from app.services.provesvar import codes, errors, rules, source
 from app.services.provesvar.capability import capability, spliced
 from app.services.provesvar.rules import Search, SearchRule
 from app.services.provesvar.source import ProvesvarSource
-from app.trust.gate import Authenticated, authenticate, challenge
+from app.trust.examine import Asked, Flaws
+from app.trust.gate import Authenticated, authenticate, challenge, examine
 from app.trust.policy import PPS, PPS_BACKDOOR, ServicePolicy
 from app.trust.principal import Access, Basis, Channel, Principal
 from app.trust.release import Released, accountable, claim_proof, release, security_event
@@ -195,6 +197,8 @@ async def _search(core: Core, variant: Variant, rule: SearchRule, request: Reque
     if variant.policy.token_required:
         caller = await authenticate(core, trail, variant.service.rule, credentials_of(request), request.method)
     patient = _patient(request, trail, variant.headers.patient)
+    said = _said(request, variant.headers, patient)
+    correlation, basis, legacy, role = _NOTHING_SAID if isinstance(said, Refusal) else said
     access = Access(
         sandbox=trail.call.sandbox.id,
         service=variant.service.rule.audit_service,
@@ -203,10 +207,15 @@ async def _search(core: Core, variant: Variant, rule: SearchRule, request: Reque
         principal=caller.principal,
         attest=caller.attest,
         patient_nin=patient.value if isinstance(patient, Identifier) else None,
+        correlation_id=correlation,
+        basis=basis,
+        legacy_basis=legacy,
+        role=role,
     )
     # From here on the attempt is audited when the patient is known, whatever is wrong with the rest (R58).
     async with accountable(core, trail, access, variant.policy):
-        access = _with_headers(access, request, variant, patient)
+        if isinstance(said, Refusal):
+            raise said
         if not variant.policy.token_required:
             access = replace(access, principal=_principal(request, trail))
         search = await _read_search(request, trail, rule)
@@ -214,6 +223,74 @@ async def _search(core: Core, variant: Variant, rule: SearchRule, request: Reque
         released = await release(core, trail, access, variant.policy, "search", asked)
     _note_role(trail, access, released)
     return _answer(trail, search, released)
+
+
+def reader(core: Core, variant: Variant) -> Reader:
+    """Reads a search as the handlers do, with everything that is wrong in it (ruling R63)."""
+    paths = {f"/{rule.type}/_search": rule for rule in variant.searches.values()}
+
+    async def read(request: Request, flaws: Flaws) -> Asked | None:
+        trail = trail_of(request)
+        trail.status_of = errors.status_of
+        if not declared(request, [("POST", path) for path in paths], flaws):
+            return None
+        caller: Authenticated | None = _UNPROVEN
+        if variant.policy.token_required:
+            sent = credentials_of(request)
+            caller = await examine(core, trail, variant.service.rule, sent, request.method, flaws.refuse)
+        names, patient = variant.headers, _patient(request, trail, variant.headers.patient)
+        correlation = tried(lambda: _correlation(request, names), flaws, None)
+        if isinstance(patient, Refusal):
+            flaws.refuse(patient)
+        nothing: tuple[Basis | None, bool] = (None, False)
+        basis, legacy = tried(lambda: _basis(request, names), flaws, nothing)
+        role = tried(lambda: _role(request, names.role), flaws, None)
+        principal = None if caller is None else caller.principal
+        if not variant.policy.token_required:
+            principal = tried(lambda: _principal(request, trail), flaws, None)
+        search = await _examine_search(request, trail, paths[request.scope["path"]], flaws)
+        if caller is None or principal is None:
+            return None
+        access = Access(
+            sandbox=trail.call.sandbox.id,
+            service=variant.service.rule.audit_service,
+            operation=trail.call.tail.lstrip("/"),
+            moment=trail.call.moment,
+            principal=principal,
+            attest=caller.attest,
+            patient_nin=patient.value if isinstance(patient, Identifier) else None,
+            basis=basis,
+            legacy_basis=legacy,
+            role=role,
+            correlation_id=correlation,
+        )
+        asked = ProvesvarSource(trail.call.sandbox.id, trail.call.base, search)
+        return Asked(access, variant.policy, "search", asked)
+
+    return read
+
+
+async def _examine_search(request: Request, trail: Trail, rule: SearchRule, flaws: Flaws) -> Search:
+    """Each parameter by itself; those that are wrong are left out of the search that is given back."""
+    settings = trail.call.sandbox.settings
+    strict, largest = settings.search_params == "strict", settings.max_page
+    try:
+        form = await read_form(request, settings.max_body_bytes)
+    except Refusal as refusal:
+        flaws.refuse(refusal)
+        form = []
+    query = request.scope["query_string"]
+    sent = tried(lambda: rules.merge(parse_form(query), form) if query else form, flaws, form)
+    sound: list[tuple[str, str]] = []
+    for field in sent:
+        try:
+            rules.read(rule, [field], strict=strict, max_count=largest)
+        except Refusal as refusal:
+            flaws.refuse(refusal)
+        else:
+            sound.append(field)
+    empty = rules.read(rule, [], strict=strict, max_count=largest)
+    return tried(lambda: rules.read(rule, sound, strict=strict, max_count=largest), flaws, empty)
 
 
 def _answer(trail: Trail, search: Search, released: Released) -> Response:
@@ -239,7 +316,7 @@ def _patient(request: Request, trail: Trail, name: str) -> Identifier | Refusal:
         value = single(request, name)
         if not value:
             return Refusal(Reason.HEADER_MISSING, f"the header {name} is missing", source="pps.md §3.1")
-        found = identity.parse(value, rule=settings.nin_rule, aliases=identity.aliases_for(settings.docs_aliases))
+        found = _identifier(value, settings.nin_rule, settings.docs_aliases)
     except Refusal as refusal:
         return refusal
     if found.alias:
@@ -247,16 +324,25 @@ def _patient(request: Request, trail: Trail, name: str) -> Identifier | Refusal:
     return found
 
 
-def _with_headers(access: Access, request: Request, variant: Variant, patient: Identifier | Refusal) -> Access:
-    """The single-value headers, in order: correlation, patient, access basis, role."""
-    names = variant.headers
-    correlation = _correlation(request, names)
-    if isinstance(patient, Refusal):
-        raise patient
-    basis, legacy = _basis(request, names)
-    return replace(
-        access, correlation_id=correlation, basis=basis, legacy_basis=legacy, role=_role(request, names.role)
-    )
+@lru_cache(maxsize=1024)
+def _identifier(value: str, rule: identity.Rule, docs_aliases: bool) -> Identifier:
+    return identity.parse(value, rule=rule, aliases=identity.aliases_for(docs_aliases))
+
+
+_Said = tuple[str | None, Basis | None, bool, str | None]
+_NOTHING_SAID: Final[_Said] = (None, None, False, None)
+
+
+def _said(request: Request, names: Headers, patient: Identifier | Refusal) -> _Said | Refusal:
+    """The single-value headers, in order: correlation, patient, access basis, role; or the first that is wrong."""
+    try:
+        correlation = _correlation(request, names)
+        if isinstance(patient, Refusal):
+            return patient
+        basis, legacy = _basis(request, names)
+        return correlation, basis, legacy, _role(request, names.role)
+    except Refusal as refusal:
+        return refusal
 
 
 def _correlation(request: Request, names: Headers) -> str | None:

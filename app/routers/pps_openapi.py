@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from app.fhir import bundle
+from app.routers.fills import FILL, Fill
 from app.services.provesvar import codes, errors
 from app.services.provesvar.errors import WireError
 from app.services.provesvar.rules import DEFAULT_COUNT, GRAPH, SearchRule
@@ -106,20 +107,24 @@ def _errors(rows: Iterable[WireError]) -> Responses:
 def _helseid_headers(correlation: tuple[str, ...]) -> list[dict[str, Any]]:
     others = ", ".join(correlation)
     return [
-        _header("Authorization", "`DPoP <token>`, on v1 also `Bearer <token>`.", required=True),
-        _header("DPoP", "The proof of possession, with the DPoP scheme."),
-        _header("person-id", "The patient's number.", required=True, example=_PATIENT),
+        _header("Authorization", "`DPoP <token>`, on v1 also `Bearer <token>`.", required=True, fill="authorization"),
+        _header("DPoP", "The proof of possession, with the DPoP scheme.", fill="proof"),
+        _header("person-id", "The patient's number.", required=True, example=_PATIENT, fill="patient"),
         _header(
-            "X-Request-Id", f"A correlation id, required; any one of {others}.", required=True, example=_EXAMPLE_ID
+            "X-Request-Id",
+            f"A correlation id, required; any one of {others}.",
+            required=True,
+            example=_EXAMPLE_ID,
+            fill="correlation",
         ),
-        _header("access-basis", "On what ground.", enum=[basis.value for basis in Basis]),
+        _header("access-basis", "On what ground.", enum=[basis.value for basis in Basis], fill="basis"),
         _header("requester-hpr-role", "The health worker's category (9060).", enum=sorted(codes.codes_of(9060))),
     ]
 
 
 def _backdoor_headers() -> list[dict[str, Any]]:
     return [
-        _header("x-nilar-patient", "The patient's number.", required=True, example=_PATIENT),
+        _header("x-nilar-patient", "The patient's number.", required=True, example=_PATIENT, fill="patient"),
         _header("x-nilar-requester-hpr", "The health worker's HPR number.", required=True, example="222250101"),
         _header(
             "x-nilar-requester-hpr-role", "The health worker's category (9060).", enum=sorted(codes.codes_of(9060))
@@ -127,15 +132,23 @@ def _backdoor_headers() -> list[dict[str, Any]]:
         _header("x-nilar-requester-name", "The health worker's name."),
         _header("x-nilar-organisation", "The organisation number."),
         _header("x-nilar-access-basis", "On what ground.", enum=[basis.value for basis in Basis]),
-        _header("x-nilar-correlation-id", "A correlation id."),
+        _header("x-nilar-correlation-id", "A correlation id.", fill="correlation"),
     ]
 
 
 def _header(
-    name: str, text: str, *, required: bool = False, enum: list[str] | None = None, example: str | None = None
+    name: str,
+    text: str,
+    *,
+    required: bool = False,
+    enum: list[str] | None = None,
+    example: str | None = None,
+    fill: Fill | None = None,
 ) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"} if enum is None else {"type": "string", "enum": enum}
     found = {"name": name, "in": "header", "required": required, "description": text, "schema": schema}
+    if fill is not None:
+        found[FILL] = fill
     return found if example is None else {**found, "example": example}
 
 

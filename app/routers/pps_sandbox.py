@@ -38,7 +38,7 @@ def create(core: Core) -> FastAPI:
     async def svarrapport(request: Request) -> Response:
         trail = trail_of(request)
         trail.operation = "svarrapport"
-        require_admin(core, request)
+        await require_admin(core, request)
         _require_xml(request)
         sandbox = trail.call.sandbox
         body = await read_body(request, sandbox.settings.max_message_bytes)

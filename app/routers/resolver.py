@@ -17,9 +17,9 @@ from app.core import Core
 from app.errors import Refusal
 from app.ids import new_ulid
 from app.routers import journal
-from app.routers.common import SCOPE_KEY
+from app.routers.common import SCOPE_KEY, call_of
+from app.routers.faulting import faulted
 from app.sandboxes import manager
-from app.sandboxes.state import Call, SandboxState
 from app.store.engine import Unit
 from app.trust.trail import Trail
 
@@ -47,6 +47,10 @@ class Resolver:
         self._apps = apps
         self._lifespan = lifespan
 
+    def stopping(self) -> None:
+        """The server stops: journal streams end, and calls that wait for the journal answer."""
+        self._core.store.bell.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
@@ -63,7 +67,7 @@ class Resolver:
         core = self._core
         exchange = new_ulid(core.ids, core.clock.time())
         scheme, host = self._seen(scope)
-        where = addresses.resolve(scheme, host, scope["path"], public_url=core.settings.public_url)
+        where = self._where(scope, scheme, host)
         try:
             sandbox = await manager.state(core, where.sandbox)
         except Refusal:
@@ -72,11 +76,13 @@ class Resolver:
         if sandbox is None:
             await _problem(send, 404, "Unknown sandbox", "no sandbox of that name, or it has expired", exchange)
             return
-        trail = Trail(self._call(where, sandbox, exchange, host))
+        trail = Trail(call_of(core, where, sandbox, exchange, host))
         inner = dict(scope)
         inner.update(path=where.tail, raw_path=where.tail.encode(), root_path="", app_root_path="")
         inner[SCOPE_KEY] = trail
         app = self._apps.get(where.service, self._apps[addresses.WEB])
+        if sandbox.rules and where.service not in _UNJOURNALED:
+            app = faulted(core, trail, app)
         keep = core.settings.journal_body_bytes
         if not core.settings.journal or where.service in _UNJOURNALED:
             await app(inner, receive, _canonical(send, exchange))
@@ -101,6 +107,13 @@ class Resolver:
             )
             core.store.post(Unit(exchange=row))
 
+    def _where(self, scope: Scope, scheme: str, host: str) -> addresses.Resolved:
+        settings, here = self._core.settings, scope.get("server")
+        if settings.selvbetjening_port is not None and here is not None and here[1] == settings.selvbetjening_port:
+            service = "selvbetjening-api"
+            return addresses.resolve_at_root(scheme, host, scope["path"], service, settings.port)
+        return addresses.resolve(scheme, host, scope["path"], public_url=settings.public_url)
+
     def _seen(self, scope: Scope) -> tuple[str, str]:
         scheme, host = scope.get("scheme", "http"), ""
         forwarded: dict[bytes, str] = {}
@@ -115,22 +128,6 @@ class Resolver:
             scheme = forwarded.get(b"x-forwarded-proto", scheme)
             host = forwarded.get(b"x-forwarded-host", host)
         return scheme, host or "localhost"
-
-    def _call(self, where: addresses.Resolved, sandbox: SandboxState, exchange: str, host: str) -> Call:
-        tail = "" if where.tail == "/" else where.tail
-        return Call(
-            sandbox=sandbox,
-            service=where.service,
-            tail=where.tail,
-            base=where.base,
-            root=where.root,
-            url=where.base + tail,
-            issuer=addresses.address("helseid", where, public_url=self._core.settings.public_url),
-            host=host,
-            form=where.form,
-            exchange=exchange,
-            moment=sandbox.moment(self._core.clock.time()),
-        )
 
 
 class _Recorder:

@@ -7,6 +7,7 @@ releases nothing, so a client can be proven here before it meets a service. The 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,14 +22,16 @@ from app.core import Core
 from app.directory import BY_NAME, AccessRule, Service
 from app.errors import Reason, Refusal
 from app.routers.common import credentials_of, single, trail_of
-from app.store import registers
+from app.routers.examining import Reader, declared, tried
+from app.routers.fills import FILL
 from app.store.engine import Connection
 from app.trust import policy
+from app.trust.examine import Asked, Flaws
 from app.trust.facts import Facts, Person
-from app.trust.gate import Authenticated, authenticate, challenge
+from app.trust.gate import Authenticated, authenticate, challenge, examine
 from app.trust.policy import PROBE, Decision, ObjectFacts
 from app.trust.principal import Access
-from app.trust.release import Answer, accountable, claim_proof, release, security_event
+from app.trust.release import Answer, accountable, claim_proof, facts_of, release, security_event
 from app.trust.trail import Trail
 
 PERSON_HEADER: Final = "person-id"
@@ -59,6 +62,7 @@ _PARAMETERS: Final = {
             "required": False,
             "schema": {"type": "string"},
             "description": "A synthetic national identity number: judge the call as one about this patient.",
+            FILL: "patient",
         }
     ]
 }
@@ -126,6 +130,23 @@ def _access(trail: Trail, rule: AccessRule, caller: Authenticated, patient: str 
     )
 
 
+def reader(core: Core, service: Service) -> Reader:
+    """Reads a request to the probe as the handlers do, with everything that is wrong in it (ruling R63)."""
+
+    async def read(request: Request, flaws: Flaws) -> Asked | None:
+        trail = trail_of(request)
+        trail.status_of = status_of
+        if not declared(request, (("GET", "/whoami"),), flaws):
+            return None
+        caller = await examine(core, trail, service.rule, credentials_of(request), request.method, flaws.refuse)
+        patient = tried(lambda: _patient_of(request, trail), flaws, None)
+        if caller is None:
+            return None
+        return Asked(_access(trail, service.rule, caller, patient), PROBE, _OP, _Nothing())
+
+    return read
+
+
 async def _judged(core: Core, trail: Trail, access: Access) -> tuple[Decision, Facts]:
     """With a patient the call is a release of nothing, audited as any other; without, only judged."""
     if access.patient_nin is not None:
@@ -133,14 +154,7 @@ async def _judged(core: Core, trail: Trail, access: Access) -> tuple[Decision, F
             released = await release(core, trail, access, PROBE, _OP, _Nothing())
         return released.decision, released.facts
     trail.access, trail.policy = access, PROBE
-    principal = access.principal
-
-    def gather(conn: Connection) -> Facts:
-        orgs = (principal.orgnr_parent, principal.orgnr_child)
-        now = access.moment.sandbox
-        return registers.gather(conn, access.sandbox, PROBE.name, None, principal.pid, principal.hpr, orgs, now)
-
-    trail.facts = facts = await core.store.read(gather)
+    trail.facts = facts = await core.store.read(lambda conn: facts_of(conn, access, PROBE))
     decision = policy.decide(policy.Request(access=access, facts=facts, service=PROBE, op=_OP))
     await claim_proof(core, trail)
     trail.outcome, trail.reason, trail.rule = decision.outcome.value, decision.reason, decision.rule
@@ -148,6 +162,7 @@ async def _judged(core: Core, trail: Trail, access: Access) -> tuple[Decision, F
     return decision, facts
 
 
+@dataclass(frozen=True, slots=True)
 class _Nothing:
     """The probe holds no data of anybody."""
 

@@ -1,25 +1,26 @@
-"""Pages of our own: the front page, the health check, and Swagger UI for each service."""
+"""Pages of our own: the console, the health check, and the signing explorer of each service."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from app.core import Core
 from app.directory import BY_NAME, Service
 from app.errors import Refusal
+from app.routers import console, explorer
 from app.routers.common import trail_of
+from app.routers.control.ports import Ports
 
-_PAGES: Final = Environment(loader=PackageLoader("app.web"), autoescape=select_autoescape())
+_NO_PORTS: Final = Ports()
 
 
-def create(core: Core, services: Mapping[str, FastAPI]) -> FastAPI:
+def create(core: Core, services: Mapping[str, FastAPI], ports: Ports = _NO_PORTS) -> FastAPI:
     """The application behind every path that no service claims."""
     app = FastAPI(title="Sandkasse", openapi_url=None, docs_url=None, redoc_url=None)
     app.mount("/static/swagger", StaticFiles(directory=str(files("fastapi_offline") / "static")))
@@ -33,28 +34,8 @@ def create(core: Core, services: Mapping[str, FastAPI]) -> FastAPI:
             return JSONResponse({"status": "unavailable"}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    @app.get("/", include_in_schema=False)
-    async def front(request: Request) -> Response:
-        return _page("front.html", root=trail_of(request).call.root, services=_listed(services))
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs(request: Request) -> Response:
-        return _page("docs.html", root=trail_of(request).call.root, services=_listed(services))
-
-    @app.get("/docs/{name}", include_in_schema=False)
-    async def explorer(request: Request, name: str) -> Response:
-        if name not in services:
-            return _missing(request)
-        return _page("swagger.html", root=trail_of(request).call.root, service=BY_NAME[name])
-
-    @app.get("/openapi/{name}.json", include_in_schema=False)
-    async def description(request: Request, name: str) -> Response:
-        if name not in services:
-            return _missing(request)
-        root = trail_of(request).call.root
-        schema: dict[str, Any] = dict(services[name].openapi())
-        schema["servers"] = [{"url": root + BY_NAME[name].mount, "description": BY_NAME[name].title}]
-        return JSONResponse(schema)
+    app.include_router(console.routes(core, ports, _listed(services)))
+    explorer.add_pages(app, services)
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon(request: Request) -> Response:
@@ -69,10 +50,6 @@ def create(core: Core, services: Mapping[str, FastAPI]) -> FastAPI:
 
 def _listed(services: Mapping[str, FastAPI]) -> list[Service]:
     return [BY_NAME[name] for name in services]
-
-
-def _page(template: str, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_PAGES.get_template(template).render(**values))
 
 
 def _missing(request: Request) -> Response:

@@ -16,6 +16,8 @@ Receive = Callable[[], Awaitable[Message]]
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+TRANSPORT: Final = "sandkasse.transport"
+"""Scope extension of our own server: the connection itself (``asyncio.Transport``), for faults that cut it."""
 _READ_BY_THE_SERVER: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 
@@ -27,10 +29,14 @@ class HeaderName(bytes):
 
 
 class KeepingCase:
-    """An ASGI application whose header names reach the socket as they were given."""
+    """An ASGI application whose header names reach the socket as they were given.
 
-    def __init__(self, app: App) -> None:
+    ``stopping`` is to be called when the server begins to stop: answers that never end are ended by it.
+    """
+
+    def __init__(self, app: App, stopping: Callable[[], None] = lambda: None) -> None:
         self._app = app
+        self.stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sender(message: Message) -> None:

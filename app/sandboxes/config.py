@@ -1,4 +1,4 @@
-"""What a sandbox may choose for itself: settings laid over the installation's, and dependencies made to fail."""
+"""What a sandbox may choose for itself: settings laid over the installation's, and what is made to go wrong."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from app.errors import Reason, Refusal
+from app.sandboxes.faults import DEPENDENCIES, Rule
 from app.settings import Settings
 
 OVERRIDABLE: Final = (
@@ -25,6 +26,7 @@ OVERRIDABLE: Final = (
     "nin_rule",
     "v1_metadata_bug",
     "plaintext_errors",
+    "ki_bearer",
     "parent_same_address_rule",
     "privacy_timeout",
     "access_token_seconds",
@@ -35,13 +37,14 @@ OVERRIDABLE: Final = (
     "par_seconds",
     "nonce_seconds",
     "attest_max_age",
+    "activation_delay",
+    "key_days",
+    "max_client_keys",
+    "draft_hours",
+    "max_open_drafts",
+    "confirming_person",
 )
 """Settings a sandbox may have its own value of; the rest belong to the installation."""
-
-FAULTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"privacy": ("timeout", "down"), "audit": ("down",), "store": ("down",)}
-)
-"""Each dependency that can be made to fail, with the ways it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,21 @@ class Config:
 
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    rules: tuple[Rule, ...] = ()
 
     def dump(self) -> bytes:
-        return orjson.dumps({"settings": dict(self.settings), "faults": dict(self.faults)}, option=orjson.OPT_SORT_KEYS)
+        stored = {
+            "settings": dict(self.settings),
+            "faults": dict(self.faults),
+            "rules": [rule.stored() for rule in self.rules],
+        }
+        return orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
 
 
 def load(body: bytes) -> Config:
     """The choices in a sandbox's row, checked when they were stored."""
     data = orjson.loads(body)
-    return Config(data["settings"], data["faults"])
+    return Config(data["settings"], data["faults"], tuple(Rule.model_validate(each) for each in data.get("rules", ())))
 
 
 def checked_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,14 +86,17 @@ def checked_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return known.model_dump(exclude_unset=True)
 
 
-def checked_faults(values: Mapping[str, str]) -> dict[str, str]:
-    """The faults in ``values``. Raises ``Refusal(CONTENT_INVALID)`` for a dependency or way that is unknown."""
+def checked_faults(values: Mapping[str, str], place: str = "/faults") -> dict[str, str]:
+    """The faults in ``values``, which stand at the JSON pointer ``place``.
+
+    Raises ``Refusal(CONTENT_INVALID)`` for a dependency or way that is unknown.
+    """
     for name, way in values.items():
-        ways = FAULTS.get(name)
+        ways = DEPENDENCIES.get(name)
         if ways is None or way not in ways:
-            known = ", ".join(f"{each}: {' or '.join(some)}" for each, some in FAULTS.items())
+            known = ", ".join(f"{each}: {' or '.join(some)}" for each, some in DEPENDENCIES.items())
             raise Refusal(
-                Reason.CONTENT_INVALID, f"unknown fault; known are {known}", extra={"pointer": f"/faults/{name}"}
+                Reason.CONTENT_INVALID, f"unknown fault; known are {known}", extra={"pointer": f"{place}/{name}"}
             )
     return dict(values)
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from app.addresses import SANDBOX_NAME
-from app.clock import ClockState
 from app.core import Core
 from app.errors import Reason, Refusal
-from app.ids import new_hex
-from app.sandboxes import config
+from app.sandboxes import config, content, keys, rows
 from app.sandboxes.config import Config
+from app.sandboxes.content import Seeder
+from app.sandboxes.faults import Rule
 from app.sandboxes.state import DEFAULT, SandboxState
-from app.settings import Settings
-from app.store import sandboxes
-from app.store.engine import Connection
+from app.store import copies, sandboxes
+from app.store import faults as fault_counts
+from app.store.engine import Connection, Unit
 from app.store.sandboxes import SandboxRow
 
-Seeder = Callable[[Connection, SandboxState, float], None]
-"""Fills an empty sandbox: called with its state and the time on its clock, inside the transaction that makes it."""
-
-_CACHE: Final = "sandbox-config"
+_AT_ONCE: Final = 8  # expired sandboxes taken away in one transaction: others wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +41,16 @@ async def state(core: Core, sandbox: str) -> SandboxState | None:
     Raises ``Refusal(STORE_UNAVAILABLE)``.
     """
     row = await core.store.read_one(lambda conn: sandboxes.load(conn, sandbox))
-    if row is None or _expired(row, core.clock.time()):
+    if row is None or rows.expired(row, core.clock.time()):
         return None
-    return _state(core, row)
+    return rows.state(core, row)
 
 
 async def list_states(core: Core) -> list[SandboxState]:
     """Every sandbox that has not expired, by name."""
     now = core.clock.time()
-    rows = await core.store.read(sandboxes.all_rows)
-    return [_state(core, row) for row in rows if not _expired(row, now)]
+    found = await core.store.read(sandboxes.all_rows)
+    return [rows.state(core, row) for row in found if not rows.expired(row, now)]
 
 
 async def ensure(core: Core, sandbox: str = DEFAULT, *, seeder: Seeder | None = None) -> SandboxState:
@@ -62,9 +58,9 @@ async def ensure(core: Core, sandbox: str = DEFAULT, *, seeder: Seeder | None = 
     known = await state(core, sandbox)
     if known is not None:
         return known
-    row = _new_row(core, sandbox, core.settings.seed, None, Config())
+    row = rows.new(core, sandbox, core.settings.seed, None, Config())
     try:
-        return _state(core, await core.store.write(lambda conn: _add(core, conn, row, seeder)))
+        return rows.state(core, await core.store.write(lambda conn: _add(core, conn, row, seeder)))
     except Refusal:
         known = await state(core, sandbox)
         if known is None:
@@ -80,44 +76,31 @@ async def create(
     settings: Mapping[str, Any] | None = None,
     faults: Mapping[str, str] | None = None,
     expires_in: float | None = None,
+    key: str | None = None,
     seeder: Seeder | None = None,
 ) -> SandboxState:
-    """Make a sandbox; without a name it gets one. ``expires_in`` is in seconds of real time.
+    """Make a sandbox; without a name it gets one. ``expires_in`` is in seconds of real time, ``key`` its admin key.
 
-    Sandboxes that have expired are taken away on the occasion. Raises ``Refusal``: CONTENT_INVALID for
+    Some that have expired are taken away on the occasion. Raises ``Refusal``: CONTENT_INVALID for
     the name or the settings, CONFLICT when the name is taken (ruling R64).
     """
-    name = f"s-{new_hex(core.ids, 6).lower()}" if name is None else name
-    if not SANDBOX_NAME.fullmatch(name) or name == DEFAULT:
-        raise Refusal(
-            Reason.CONTENT_INVALID,
-            f"a sandbox name has 1-40 of a-z, 0-9 and -, and is not {DEFAULT}",
-            source="R64",
-            extra={"pointer": "/name"},
-        )
     chosen = Config(_given(config.checked_settings(settings or {})), config.checked_faults(faults or {}))
-    row = _new_row(core, name, core.settings.seed if seed is None else seed, expires_in, chosen)
-
-    def make(conn: Connection) -> SandboxRow:
-        for old in sandboxes.all_rows(conn):
-            if _expired(old, row.created):
-                sandboxes.remove(conn, old.id)
-        if sandboxes.load(conn, name) is not None:
-            raise Refusal(Reason.CONFLICT, "there is a sandbox of that name")
-        return _add(core, conn, row, seeder)
-
-    return _state(core, await core.store.write(make))
+    made = rows.new(core, rows.new_name(core, name), core.settings.seed if seed is None else seed, expires_in, chosen)
+    row = replace(made, admin_key=None if key is None else keys.digest(key))
+    added = await core.store.write(lambda conn: _add(core, conn, row, seeder))
+    core.store.post(Unit(work=lambda conn: _take_away_expired(core, conn)))
+    return rows.state(core, added)
 
 
 async def reset(core: Core, sandbox: str, *, seeder: Seeder | None = None) -> SandboxState:
-    """Empty a sandbox and fill it anew; clock and faults go back to normal, its own settings stay.
+    """Empty a sandbox and fill it anew; clock and faults go back to normal.
 
-    Raises ``Refusal(NOT_FOUND)``.
+    Its own settings, its key, its end and its snapshots stay. Raises ``Refusal(NOT_FOUND)``.
     """
 
     def again(conn: Connection) -> SandboxRow:
-        row = _required(core, conn, sandbox)
-        sandboxes.empty(conn, sandbox)
+        row = rows.locked(core, conn, sandbox)
+        copies.clear(conn, sandbox, copies.Rule.STATE, copies.Rule.HISTORY)
         settings = config.load(row.config).settings
         sandboxes.change(
             conn,
@@ -128,9 +111,22 @@ async def reset(core: Core, sandbox: str, *, seeder: Seeder | None = None) -> Sa
             seeded_at=None,
             config=Config(settings).dump(),
         )
-        return _fill(core, conn, sandbox, seeder)
+        return content.fill(core, conn, sandbox, seeder)
 
-    return _state(core, await core.store.write(again))
+    return rows.state(core, await core.store.write(again))
+
+
+async def load(core: Core, sandbox: str, seeder: Seeder) -> SandboxState:
+    """Put more into a sandbox, on top of what is there; all of it or nothing.
+
+    Raises ``Refusal``: NOT_FOUND, or what ``seeder`` raises.
+    """
+
+    def more(conn: Connection) -> SandboxRow:
+        seeder(conn, rows.shape(core, rows.locked(core, conn, sandbox)), core.clock.time())
+        return rows.required(core, conn, sandbox)
+
+    return rows.state(core, await core.store.write(more))
 
 
 async def delete(core: Core, sandbox: str) -> None:
@@ -139,10 +135,33 @@ async def delete(core: Core, sandbox: str) -> None:
         raise Refusal(Reason.CONFLICT, "the default sandbox can be reset, not deleted")
 
     def gone(conn: Connection) -> None:
-        _required(core, conn, sandbox)
+        rows.locked(core, conn, sandbox)
         sandboxes.remove(conn, sandbox)
 
     await core.store.write(gone)
+
+
+async def sweep(core: Core) -> int:
+    """Take away every sandbox whose time is over, with all it holds; how many, hidden ones too."""
+    total = 0
+    while gone := await core.store.write(lambda conn: _take_away_expired(core, conn)):
+        total += gone
+    return total
+
+
+async def set_key(core: Core, sandbox: str, key: str) -> None:
+    """Give a sandbox a new admin key; the old one opens nothing any more.
+
+    Raises ``Refusal``: NOT_FOUND, or CONFLICT for the default one, which has the installation's.
+    """
+    if sandbox == DEFAULT:
+        raise Refusal(Reason.CONFLICT, "the default sandbox has the installation's key")
+
+    def put(conn: Connection) -> None:
+        rows.locked(core, conn, sandbox)
+        sandboxes.change(conn, sandbox, admin_key=keys.digest(key))
+
+    await core.store.write(put)
 
 
 async def configure(
@@ -160,12 +179,38 @@ async def configure(
     new_faults = None if faults is None else config.checked_faults(faults)
 
     def change(conn: Connection) -> SandboxRow:
-        known = config.load(_required(core, conn, sandbox).config)
-        merged = Config(_given({**known.settings, **changes}), known.faults if new_faults is None else new_faults)
+        known = config.load(rows.locked(core, conn, sandbox).config)
+        faults_then = known.faults if new_faults is None else new_faults
+        merged = Config(_given({**known.settings, **changes}), faults_then, known.rules)
         sandboxes.change(conn, sandbox, config=merged.dump())
-        return _required(core, conn, sandbox)
+        return rows.required(core, conn, sandbox)
 
-    return _state(core, await core.store.write(change))
+    return rows.state(core, await core.store.write(change))
+
+
+async def change_rules(
+    core: Core,
+    sandbox: str,
+    change: Callable[[tuple[Rule, ...]], tuple[Rule, ...]],
+    *,
+    faults: Mapping[str, str] | None = None,
+) -> SandboxState:
+    """Put ``change`` of a sandbox's fault rules in their place, and ``faults`` (checked) for its failing dependencies.
+
+    The very rules that ``change`` was given keep their counts; those of all others begin anew. Raises ``Refusal``:
+    NOT_FOUND, or what ``change`` raises; then nothing has changed.
+    """
+
+    def put(conn: Connection) -> SandboxRow:
+        known = config.load(rows.locked(core, conn, sandbox).config)
+        rules = change(known.rules)
+        changed = Config(known.settings, known.faults if faults is None else faults, rules)
+        sandboxes.change(conn, sandbox, config=changed.dump())
+        kept = {rule.id for rule in rules if any(rule is before for before in known.rules)}
+        fault_counts.forget(conn, sandbox, {rule.id for rule in (*known.rules, *rules)} - kept)
+        return rows.required(core, conn, sandbox)
+
+    return rows.state(core, await core.store.write(put))
 
 
 async def move_clock(core: Core, sandbox: str, change: ClockChange) -> SandboxState:
@@ -176,9 +221,9 @@ async def move_clock(core: Core, sandbox: str, change: ClockChange) -> SandboxSt
     """
 
     def move(conn: Connection) -> SandboxRow:
-        row = _required(core, conn, sandbox)
+        row = rows.locked(core, conn, sandbox)
         real = core.clock.time()
-        before = _clock(row).at(real)
+        before = rows.clock(row).at(real)
         after = _target(change.to, before, real) + change.advance
         if after < before and not change.force:
             newest = sandboxes.newest_record(conn, sandbox)
@@ -190,9 +235,9 @@ async def move_clock(core: Core, sandbox: str, change: ClockChange) -> SandboxSt
                 )
         frozen = row.clock_frozen is not None if change.frozen is None else change.frozen
         sandboxes.change(conn, sandbox, clock_offset=after - real, clock_frozen=after if frozen else None)
-        return _required(core, conn, sandbox)
+        return rows.required(core, conn, sandbox)
 
-    return _state(core, await core.store.write(move))
+    return rows.state(core, await core.store.write(move))
 
 
 def _target(to: float | Literal["real"] | None, before: float, real: float) -> float:
@@ -201,96 +246,17 @@ def _target(to: float | Literal["real"] | None, before: float, real: float) -> f
     return real if to == "real" else to
 
 
+def _take_away_expired(core: Core, conn: Connection) -> int:
+    gone = sandboxes.expired(conn, core.clock.time(), _AT_ONCE)
+    for name in gone:
+        sandboxes.remove(conn, name)
+    return len(gone)
+
+
 def _add(core: Core, conn: Connection, row: SandboxRow, seeder: Seeder | None) -> SandboxRow:
-    sandboxes.add(conn, row)
-    return _fill(core, conn, row.id, seeder)
-
-
-def _fill(core: Core, conn: Connection, sandbox: str, seeder: Seeder | None) -> SandboxRow:
-    if seeder is not None:
-        row, now = _required(core, conn, sandbox), core.clock.time()
-        seeder(conn, _shape(row, _read(core, row)), now)
-        sandboxes.change(conn, sandbox, seeded_at=now)
-    return _required(core, conn, sandbox)
-
-
-def _new_row(core: Core, name: str, seed: str, expires_in: float | None, chosen: Config) -> SandboxRow:
-    now = core.clock.time()
-    return SandboxRow(
-        id=name,
-        created=now,
-        seed=seed,
-        seeded_at=None,
-        clock_offset=0.0,
-        clock_frozen=None,
-        expires=None if expires_in is None else now + expires_in,
-        issuer_key=None,
-        config=chosen.dump(),
-    )
-
-
-def _required(core: Core, conn: Connection, sandbox: str) -> SandboxRow:
-    row = sandboxes.load(conn, sandbox)
-    if row is None or _expired(row, core.clock.time()):
-        raise Refusal(Reason.NOT_FOUND, "no sandbox of that name, or it has expired", source="R64")
-    return row
-
-
-def _expired(row: SandboxRow, real: float) -> bool:
-    return row.expires is not None and row.expires <= real
+    rows.add(core, conn, row)
+    return content.fill(core, conn, row.id, seeder)
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def _clock(row: SandboxRow) -> ClockState:
-    return ClockState(row.clock_offset, row.clock_frozen)
-
-
-def _state(core: Core, row: SandboxRow) -> SandboxState:
-    """For the event loop's thread only: the cache holds no lock.
-
-    The choices are read once for the bytes in the row, which another process may change at any time.
-    """
-    key = (_CACHE, row.id)
-    known = core.misc.get(key)
-    if isinstance(known, _Known) and known.row == row:
-        return known.state
-    made = _shape(row, known.read if isinstance(known, _Known) and known.row.config == row.config else _read(core, row))
-    core.misc.put(key, _Known(row, made))
-    return made
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    row: SandboxRow
-    state: SandboxState
-
-    @property
-    def read(self) -> _Read:
-        return _Read(self.state.settings, self.state.faults)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    settings: Settings
-    faults: Mapping[str, str]
-
-
-def _read(core: Core, row: SandboxRow) -> _Read:
-    chosen = config.load(row.config)
-    return _Read(config.overlay(core.settings, chosen), chosen.faults)
-
-
-def _shape(row: SandboxRow, read: _Read) -> SandboxState:
-    return SandboxState(
-        id=row.id,
-        settings=read.settings,
-        clock=_clock(row),
-        seed=row.seed,
-        seeded_at=row.seeded_at,
-        issuer_key=row.issuer_key,
-        expires=row.expires,
-        faults=read.faults,
-    )

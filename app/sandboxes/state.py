@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from app.clock import ClockState, Moment
+from app.sandboxes.faults import Rule
 from app.settings import Settings
 
 DEFAULT = "default"
@@ -17,7 +18,8 @@ class SandboxState:
     """One isolated world. ``settings`` are the installation's with the sandbox's own laid over.
 
     ``faults`` name a dependency that is made to fail: ``{"privacy": "timeout"}``, ``{"audit": "down"}``,
-    ``{"store": "down"}``.
+    ``{"store": "down"}``, and in a single call one source of several: ``{"source:NAME": "down"}``. ``rules`` are its
+    fault rules. While ``stamp`` is the same number, so is everything stored (``app.store.stamp``); None is not known.
     """
 
     id: str
@@ -27,7 +29,10 @@ class SandboxState:
     seeded_at: float | None = None
     issuer_key: str | None = None
     expires: float | None = None
+    admin_key: str | None = field(default=None, repr=False)
     faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    rules: tuple[Rule, ...] = ()
+    stamp: int | None = field(default=None, compare=False)
 
     def moment(self, real: float) -> Moment:
         return Moment(real, self.clock.at(real))

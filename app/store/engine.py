@@ -26,14 +26,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import RealClock
 from app.errors import Reason, Refusal
-from app.store import statements, tables
+from app.store import exchanges, stamp, statements, tables
+from app.store.bell import Bell
+from app.store.retention import Limits, Retention, forget_old
 from app.store.statements import Compiled
 
 T = TypeVar("T")
 
 _GENESIS = bytes(32)
 _KEY = ("sandbox", "kind", "key")
-_NO_EXCHANGE = {"reason": None, "client": None, "patient": None}
+_LIMITS = Limits()
+_LISTENERS = 100
 _MAX_BATCH = 256
 _BATCHES_BETWEEN_SWEEPS = 512
 _BUSY_MS = 15_000
@@ -41,7 +44,14 @@ _PAUSE = 0.005  # seconds without another job after which the writer waits no lo
 
 
 class Replayed(Exception):
-    """A single-use value was seen before, in this process or another."""
+    """A single-use value was seen before, in this process or another.
+
+    ``kinds`` are those of a unit without ``work`` that were; its others are used up now.
+    """
+
+    def __init__(self, kinds: frozenset[str] = frozenset()) -> None:
+        super().__init__(*sorted(kinds))
+        self.kinds = kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +99,16 @@ class Unit:
 class Store:
     """Opens the database; reads run inline on SQLite (tens of microseconds) and in a thread elsewhere."""
 
-    def __init__(self, url: str, clock: RealClock, *, journal_keep: int = 10_000) -> None:
+    def __init__(self, url: str, clock: RealClock, *, limits: Limits = _LIMITS, listeners: int = _LISTENERS) -> None:
         self.url = make_url(url)
         self.embedded = self.url.get_backend_name() == "sqlite"
         if self.embedded and self.url.database not in (None, "", ":memory:"):
             Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
         self._reader = _engine(url, writer=False)
         self._local = threading.local()
-        self._writer = _Writer(_engine(url, writer=True), clock, journal_keep)
+        self.bell = Bell(listeners)
+        self._writer = _Writer(_engine(url, writer=True), clock, Retention(limits), self.bell)
+        stamp.watch(self.engine)
 
     def entered(self) -> None:
         """Say that a request is at work: the writer waits for it a little before it flushes."""
@@ -105,6 +117,15 @@ class Store:
     def left(self) -> None:
         """Say that a request has been answered."""
         self._writer.at_work(-1)
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """While a request only waits for others: the writer need not wait for it."""
+        self.left()
+        try:
+            yield
+        finally:
+            self.entered()
 
     @property
     def engine(self) -> Engine:
@@ -116,6 +137,7 @@ class Store:
 
     def close(self) -> None:
         """Finish what was handed in, then close. Nothing accepted is lost."""
+        self.bell.close()
         self._writer.stop()
         open_one: tuple[Connection, Any] | None = getattr(self._local, "connection", None)
         if open_one is not None:
@@ -229,11 +251,12 @@ class _Job:
 class _Writer(threading.Thread):
     """Takes all that waits, writes it in one transaction, and tells each waiter its own outcome."""
 
-    def __init__(self, engine: Engine, clock: RealClock, journal_keep: int) -> None:
+    def __init__(self, engine: Engine, clock: RealClock, retention: Retention, bell: Bell) -> None:
         super().__init__(name="store-writer", daemon=True)
         self.engine = engine
         self._clock = clock
-        self._journal_keep = journal_keep
+        self._retention = retention
+        self._bell = bell
         self._waiting: list[_Job] = []
         self._change = threading.Condition(threading.Lock())
         self._at_work = 0
@@ -265,6 +288,7 @@ class _Writer(threading.Thread):
     def run(self) -> None:
         while batch := self._gather():
             _tell(batch, self._write(batch))
+            self._bell.ring({job.unit.exchange["sandbox"] for job in batch if job.unit.exchange is not None})
 
     def _gather(self) -> list[_Job]:
         """What waits, as soon as it is enough or no more comes. Nothing when the end has come."""
@@ -287,10 +311,11 @@ class _Writer(threading.Thread):
     def _write(self, batch: Sequence[_Job]) -> list[tuple[bool, Any]]:
         try:
             with self.engine.begin() as connection:
-                outcomes = _apply(connection, [job.unit for job in batch])
+                outcomes, journaled = _apply(connection, [job.unit for job in batch])
+                self._retention.added(connection, journaled)
                 self._batches += 1
                 if self._batches % _BATCHES_BETWEEN_SWEEPS == 0:
-                    sweep(connection, self._clock.time(), self._journal_keep)
+                    sweep(connection, self._clock.time(), self._retention.limits.seconds)
                 return outcomes
         except Exception as error:  # whatever it is: the waiters must hear of it, and the writer must live on
             refusal = Refusal(Reason.AUDIT_UNAVAILABLE, "the store could not write")
@@ -298,20 +323,11 @@ class _Writer(threading.Thread):
             return [(False, refusal)] * len(batch)
 
 
-def sweep(connection: Connection, now: float, journal_keep: int) -> None:
-    """Remove what has had its time: used-up replay keys, and journal entries past the number kept."""
+def sweep(connection: Connection, now: float, journal_seconds: float | None) -> None:
+    """Remove what has had its time: used-up replay keys, and journal entries older than they are kept."""
     connection.execute(tables.replay.delete().where(tables.replay.c.until < now))
-    exchange = tables.exchange
-    for (sandbox,) in connection.execute(select(exchange.c.sandbox).distinct()).all():
-        oldest = connection.execute(
-            select(exchange.c.at)
-            .where(exchange.c.sandbox == sandbox)
-            .order_by(exchange.c.at.desc())
-            .offset(journal_keep)
-            .limit(1)
-        ).scalar()
-        if oldest is not None:
-            connection.execute(exchange.delete().where(exchange.c.sandbox == sandbox, exchange.c.at <= oldest))
+    if journal_seconds is not None:
+        forget_old(connection, now - journal_seconds)
 
 
 def claim(connection: Connection, keys: Sequence[ReplayKey]) -> set[tuple[str, str, str]]:
@@ -335,17 +351,19 @@ def claim(connection: Connection, keys: Sequence[ReplayKey]) -> set[tuple[str, s
     return {(row[0], row[1], row[2]) for row in connection.execute(statement, wanted)}
 
 
-def _apply(connection: Connection, units: Sequence[Unit]) -> list[tuple[bool, Any]]:
+def _apply(connection: Connection, units: Sequence[Unit]) -> tuple[list[tuple[bool, Any]], list[dict[str, Any]]]:
+    """The outcome of each unit, and the journal rows written."""
     plain = [key for unit in units if unit.work is None for key in unit.replay]
     fresh = claim(connection, plain)
     outcomes: list[tuple[bool, Any]] = []
     audit: list[AuditEntry] = []
-    exchanges: list[dict[str, Any]] = []
+    journal: list[dict[str, Any]] = []
     for unit in units:
         if unit.work is None:
             wanted = {(key.sandbox, key.kind, key.key) for key in unit.replay}
             if not wanted <= fresh:
-                outcomes.append((False, Replayed()))
+                outcomes.append((False, Replayed(frozenset([kind for _, kind, _ in wanted - fresh]))))
+                fresh -= wanted
                 continue
             fresh -= wanted  # the same key twice in one batch: the second is the replay
             outcomes.append((True, None))
@@ -355,12 +373,9 @@ def _apply(connection: Connection, units: Sequence[Unit]) -> list[tuple[bool, An
                 continue
         audit.extend(unit.audit)
         if unit.exchange is not None:
-            exchanges.append(unit.exchange)
+            journal.append(unit.exchange)
     _append(connection, audit)
-    if exchanges:
-        statement = statements.insert_into(tables.exchange, connection.dialect)
-        statements.run_many(connection, statement, [{**_NO_EXCHANGE, **row} for row in exchanges])
-    return outcomes
+    return outcomes, exchanges.add(connection, journal) if journal else []
 
 
 def _work(connection: Connection, unit: Unit) -> tuple[bool, Any]:

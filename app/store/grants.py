@@ -23,7 +23,7 @@ from app.store.statements import Compiled
 from app.store.tables import lease, replay
 
 Kind = Literal["par", "login", "code", "refresh", "session"]
-_ASSERTION = "assertion"
+ASSERTION = "assertion"
 _PROOF = "sts-dpop"
 
 
@@ -87,7 +87,7 @@ def sweep(conn: Connection, sandbox: str, now: float) -> None:
 
 def assertion_state(conn: Connection, sandbox: str, key: str) -> str | None:
     """What became of the client assertion ``key``: the value given to ``settle_assertion``, or None."""
-    place = {"sandbox": sandbox, "kind": _ASSERTION, "key": _digest(key)}
+    place = {"sandbox": sandbox, "kind": ASSERTION, "key": _digest(key)}
     found = statements.rows(conn, _value_of(conn.dialect), place)
     return str(found[0][0]) if found else None
 
@@ -100,15 +100,25 @@ def settle_assertion(
     ``until`` is real time.
     """
     if expected is None:
-        return bool(claim(conn, [ReplayKey(sandbox, _ASSERTION, _digest(key), until, state)]))
-    at = (replay.c.sandbox == sandbox, replay.c.kind == _ASSERTION, replay.c.key == _digest(key))
+        return bool(claim(conn, [assertion_key(sandbox, key, state, until)]))
+    at = (replay.c.sandbox == sandbox, replay.c.kind == ASSERTION, replay.c.key == _digest(key))
     done = conn.execute(update(replay).where(*at, replay.c.value == expected).values(value=state, until=until))
     return done.rowcount > 0
 
 
+def assertion_key(sandbox: str, key: str, state: str, until: float) -> ReplayKey:
+    """What ``settle_assertion`` claims for an assertion that was never seen."""
+    return ReplayKey(sandbox, ASSERTION, _digest(key), until, state)
+
+
 def claim_proof(conn: Connection, sandbox: str, jkt: str, jti: str, until: float) -> bool:
     """Take the ``jti`` of a DPoP proof; False when it was used before. ``until`` is real time."""
-    return bool(claim(conn, [ReplayKey(sandbox, _PROOF, _digest(f"{jkt} {jti}"), until)]))
+    return bool(claim(conn, [proof_key(sandbox, jkt, jti, until)]))
+
+
+def proof_key(sandbox: str, jkt: str, jti: str, until: float) -> ReplayKey:
+    """What ``claim_proof`` claims."""
+    return ReplayKey(sandbox, _PROOF, _digest(f"{jkt} {jti}"), until)
 
 
 @lru_cache(maxsize=4)

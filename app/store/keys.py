@@ -49,8 +49,8 @@ def has_keys(conn: Connection) -> bool:
     return conn.execute(select(table.c.kid).where(table.c.owner == INSTALLATION).limit(1)).first() is not None
 
 
-def rotate(conn: Connection, sandbox: str, new: StoredKey) -> None:
-    """The current key of ``sandbox`` expires, the next becomes current, ``new`` the next."""
+def rotate(conn: Connection, sandbox: str, new: StoredKey) -> str:
+    """The current key of ``sandbox`` expires, the next becomes current, ``new`` the next; the current one's ``kid``."""
     keys = ring(conn, sandbox)
     if not _owns(conn, sandbox):
         _add(conn, sandbox, keys)
@@ -60,6 +60,7 @@ def rotate(conn: Connection, sandbox: str, new: StoredKey) -> None:
     _add(conn, sandbox, [new])
     current = next(key.kid for key in ring(conn, sandbox) if key.state == "current")
     conn.execute(update(sandbox_table).where(sandbox_table.c.id == sandbox).values(issuer_key=current))
+    return current
 
 
 def _owns(conn: Connection, sandbox: str) -> bool:

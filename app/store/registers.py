@@ -54,12 +54,25 @@ def gather(
     orgs: tuple[str | None, str | None],
     now: float,
 ) -> Facts:
+    """As ``gather_lasting``, with the settings that are in force at ``now`` (epoch seconds on the sandbox clock)."""
+    return gather_lasting(conn, sandbox, service, nin, pid, hpr, orgs).at(now)
+
+
+def gather_lasting(
+    conn: Connection,
+    sandbox: str,
+    service: str,
+    nin: str | None,
+    pid: str | None,
+    hpr: str | None,
+    orgs: tuple[str | None, str | None],
+) -> Facts:
     """What registers and settings say, in one SQL statement (design section 5).
 
     ``nin`` is the patient's number, also a discontinued one (then ``Person.redirected``, rule D2);
-    ``orgs`` the parent and child organisation numbers; ``now`` epoch seconds on the sandbox clock.
-    Settings are those of ``service`` and of every service that are active now. A health worker is
-    looked up by ``pid`` first, then by ``hpr`` (ruling R41).
+    ``orgs`` the parent and child organisation numbers. Settings are those of ``service`` and of every
+    service, in force or not: ``Facts.at`` gives those of a moment. A health worker is looked up by
+    ``pid`` first, then by ``hpr`` (ruling R41).
     """
     values = {
         "sandbox": sandbox,
@@ -77,9 +90,7 @@ def gather(
     has_data = False
     for kind, body in statements.rows(conn, _statement(conn.dialect), values):
         if kind == _SETTING:
-            found = privacy.decode(body).setting
-            if found.active(now):
-                settings.append(found)
+            settings.append(privacy.decode(body).setting)
         elif kind <= _CURRENT:
             patient = _person(body)
             if kind == _OLD:
@@ -116,9 +127,9 @@ def person_by_nin(conn: Connection, sandbox: str, nin: str) -> Person | None:
     return found if row[1] else replace(found, redirected=True)
 
 
-def person_by_id(conn: Connection, sandbox: str, person_id: str) -> Person | None:
-    columns = tables.person.c
-    body = conn.execute(select(columns.body).where(columns.sandbox == sandbox, columns.id == person_id)).scalar()
+def person_by_id(conn: Connection, sandbox: str, person_id: str, *, lock: bool = False) -> Person | None:
+    """The person with an id; ``lock`` keeps others from changing it until the transaction ends."""
+    body = _body(conn, tables.person, sandbox, person_id, lock)
     return None if body is None else _person(body)
 
 
@@ -126,6 +137,37 @@ def list_persons(conn: Connection, sandbox: str) -> list[Person]:
     columns = tables.person.c
     rows = conn.execute(select(columns.body).where(columns.sandbox == sandbox).order_by(columns.id))
     return [_person(row[0]) for row in rows]
+
+
+def patients_of(conn: Connection, sandbox: str, hpr: str) -> list[Person]:
+    """Those who have the health worker with an HPR number as their general practitioner, by id."""
+    return [person for person in list_persons(conn, sandbox) if person.extra.get("gp_hpr") == hpr]
+
+
+def numbers(conn: Connection, sandbox: str) -> set[str]:
+    """Every number somebody in the sandbox has or had, health workers too."""
+    people, workers = tables.person_identifier.c, tables.practitioner.c
+    taken = union_all(
+        select(people.value).where(people.sandbox == sandbox), select(workers.pid).where(workers.sandbox == sandbox)
+    )
+    return set(conn.execute(taken).scalars())
+
+
+def add_persons(conn: Connection, sandbox: str, records: Sequence[Person]) -> None:
+    """Store many persons whose ids and numbers nobody in the sandbox has: two statements for them all."""
+    if not records:
+        return
+    conn.execute(
+        insert(tables.person_identifier),
+        [{"sandbox": sandbox, "value": each.nin, "person": each.id, "current": True} for each in records],
+    )
+    conn.execute(
+        insert(tables.person),
+        [
+            {"sandbox": sandbox, "id": each.id, "nin": each.nin, "body": _write(each, without="redirected")}
+            for each in records
+        ],
+    )
 
 
 def identifiers_of(conn: Connection, sandbox: str, person_id: str) -> tuple[tuple[str, bool], ...]:
@@ -193,8 +235,11 @@ def practitioner_by_hpr(conn: Connection, sandbox: str, hpr: str) -> Practitione
     return _one_practitioner(conn, sandbox, "hpr", hpr)
 
 
-def practitioner_by_id(conn: Connection, sandbox: str, practitioner_id: str) -> PractitionerRecord | None:
-    return _one_practitioner(conn, sandbox, "id", practitioner_id)
+def practitioner_by_id(
+    conn: Connection, sandbox: str, practitioner_id: str, *, lock: bool = False
+) -> PractitionerRecord | None:
+    body = _body(conn, tables.practitioner, sandbox, practitioner_id, lock)
+    return None if body is None else _practitioner(body)
 
 
 def list_practitioners(conn: Connection, sandbox: str) -> list[PractitionerRecord]:
@@ -239,9 +284,10 @@ def organisation(conn: Connection, sandbox: str, orgnr: str) -> OrganisationReco
     return None if body is None else _organisation(body)
 
 
-def organisation_by_id(conn: Connection, sandbox: str, organisation_id: str) -> OrganisationRecord | None:
-    columns = tables.organisation.c
-    body = conn.execute(select(columns.body).where(columns.sandbox == sandbox, columns.id == organisation_id)).scalar()
+def organisation_by_id(
+    conn: Connection, sandbox: str, organisation_id: str, *, lock: bool = False
+) -> OrganisationRecord | None:
+    body = _body(conn, tables.organisation, sandbox, organisation_id, lock)
     return None if body is None else _organisation(body)
 
 
@@ -280,6 +326,12 @@ def _one_practitioner(conn: Connection, sandbox: str, column: str, value: str) -
         select(table.c.body).where(table.c.sandbox == sandbox, table.c[column] == value).order_by(table.c.id)
     ).scalar()
     return None if body is None else _practitioner(body)
+
+
+def _body(conn: Connection, table: Table, sandbox: str, id_: str, lock: bool) -> bytes | None:
+    found = select(table.c.body).where(table.c.sandbox == sandbox, table.c.id == id_)
+    body: bytes | None = conn.execute(found.with_for_update() if lock else found).scalar()
+    return body
 
 
 def _replace(conn: Connection, table: Table, key: dict[str, str], values: dict[str, Any]) -> None:

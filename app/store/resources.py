@@ -203,6 +203,13 @@ def parts(conn: Connection, owner: Owner) -> list[tuple[str, bytes]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def counts(conn: Connection, sandbox: str, service: str) -> dict[str, int]:
+    """How many parts are stored of each patient, by the patient's id."""
+    columns = tables.part.c
+    statement = select(columns.patient, func.count()).where(columns.sandbox == sandbox, columns.service == service)
+    return {row[0]: row[1] for row in conn.execute(statement.group_by(columns.patient))}
+
+
 def part_by_key(conn: Connection, sandbox: str, service: str, key: str) -> OwnedPart | None:
     """The part with the service's own key, whoever it is about; locked until the transaction ends."""
     columns = tables.part.c

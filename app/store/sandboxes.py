@@ -9,13 +9,16 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
-from app.store import statements, tables
+from app.store import copies, stamp, statements, tables
 from app.store.statements import Compiled
 
 _ISSUERS: Final = ("helseid", "helseid-ttt")
 _TOKEN_MARK: Final = "newest-token"
+HIDDEN: Final = "~"
+"""What the id of a hidden sandbox begins with, which no name may (ruling R64): it holds rows to copy from."""
 _NEVER: Final = 253_402_300_799.0  # the last second of the year 9999
 
 
@@ -23,7 +26,8 @@ _NEVER: Final = 253_402_300_799.0  # the last second of the year 9999
 class SandboxRow:
     """One sandbox as stored. Times are epoch seconds, ``created`` and ``expires`` on the real clock.
 
-    ``config`` is JSON: the sandbox's own settings and its faults.
+    ``config`` is JSON: the sandbox's own settings and its faults. ``admin_key`` is the SHA-256 (hex) of its own key.
+    ``stamp`` is not of the row: what ``stamp.read`` gave when the row was loaded.
     """
 
     id: str
@@ -36,21 +40,62 @@ class SandboxRow:
     issuer_key: str | None
     config: bytes
     admin_key: str | None = None
+    stamp: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """A snapshot: its name, when it was taken (real time), and the hidden sandbox that holds its rows."""
+
+    name: str
+    at: float
+    copy: str
 
 
 def load(conn: Connection, sandbox: str) -> SandboxRow | None:
-    """One sandbox, or None. On the path of every request: the statement is compiled once."""
+    """One sandbox, or None; never a hidden one. On the path of every request: the statement is compiled once."""
+    if sandbox.startswith(HIDDEN) or not sandbox.isprintable():  # PostgreSQL takes no NUL
+        return None
     found = statements.rows(conn, _by_id(conn.dialect), {"id": sandbox})
     return SandboxRow(*found[0]) if found else None
 
 
+def lock(conn: Connection, sandbox: str, *, shared: bool = False) -> SandboxRow | None:
+    """One sandbox, hidden or not, kept from every other change of its life until the transaction ends.
+
+    ``shared`` lets others read it under a lock of the same kind.
+    """
+    statement = select(tables.sandbox).where(tables.sandbox.c.id == sandbox)
+    found = conn.execute(statement.with_for_update(read=shared)).first()
+    return SandboxRow(*found) if found is not None else None
+
+
 def all_rows(conn: Connection) -> list[SandboxRow]:
-    """Every sandbox by name, the expired ones too."""
-    return [SandboxRow(*row) for row in conn.execute(select(tables.sandbox).order_by(tables.sandbox.c.id))]
+    """Every sandbox by name, the expired ones too, without the hidden ones."""
+    columns = tables.sandbox.c
+    shown = func.substr(columns.id, 1, 1) != HIDDEN
+    return [SandboxRow(*row) for row in conn.execute(select(tables.sandbox).where(shown).order_by(columns.id))]
 
 
-def add(conn: Connection, row: SandboxRow) -> None:
-    conn.execute(insert(tables.sandbox).values(_values(row)))
+def count(conn: Connection, beginning: str) -> int:
+    """How many sandboxes, hidden ones too, have an id that begins so."""
+    begins = func.substr(tables.sandbox.c.id, 1, len(beginning)) == beginning
+    found: int = conn.execute(select(func.count()).select_from(tables.sandbox).where(begins)).scalar_one()
+    return found
+
+
+def expired(conn: Connection, now: float, limit: int) -> list[str]:
+    """Up to ``limit`` sandboxes, hidden ones too, whose time is over; locked, without those another process has."""
+    columns = tables.sandbox.c
+    statement = select(columns.id).where(columns.expires <= now).order_by(columns.expires).limit(limit)
+    return list(conn.execute(statement.with_for_update(skip_locked=True)).scalars())
+
+
+def add(conn: Connection, row: SandboxRow) -> bool:
+    """Add a sandbox; False, and nothing done, when there is one of that name."""
+    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(tables.sandbox).values(_values(row)).on_conflict_do_nothing()
+    return conn.execute(statement.returning(tables.sandbox.c.id)).first() is not None
 
 
 def change(conn: Connection, sandbox: str, **values: Any) -> None:
@@ -58,17 +103,30 @@ def change(conn: Connection, sandbox: str, **values: Any) -> None:
     conn.execute(update(tables.sandbox).where(tables.sandbox.c.id == sandbox).values(**values))
 
 
-def empty(conn: Connection, sandbox: str) -> None:
-    """Take away everything in a sandbox, its own issuer keys too; the sandbox's row stays."""
-    for table in tables.OF_SANDBOX:
-        conn.execute(delete(table).where(table.c.sandbox == sandbox))
-    conn.execute(delete(tables.signing_key).where(tables.signing_key.c.owner == sandbox))
-
-
 def remove(conn: Connection, sandbox: str) -> None:
-    """Take away a sandbox with all it holds."""
-    empty(conn, sandbox)
+    """Take away a sandbox with all it holds, its snapshots too."""
+    for taken in snapshots(conn, sandbox):
+        remove(conn, taken.copy)
+    copies.clear(conn, sandbox, *copies.Rule)
     conn.execute(delete(tables.sandbox).where(tables.sandbox.c.id == sandbox))
+
+
+def snapshots(conn: Connection, sandbox: str) -> list[SnapshotRow]:
+    """The snapshots of a sandbox, oldest first."""
+    columns = tables.snapshot.c
+    statement = select(columns.name, columns.at, columns.copy).where(columns.sandbox == sandbox)
+    return [SnapshotRow(*row) for row in conn.execute(statement.order_by(columns.at, columns.name))]
+
+
+def add_snapshot(conn: Connection, sandbox: str, row: SnapshotRow) -> None:
+    conn.execute(insert(tables.snapshot).values(sandbox=sandbox, name=row.name, at=row.at, copy=row.copy))
+
+
+def remove_snapshot(conn: Connection, sandbox: str, row: SnapshotRow) -> None:
+    """Take away a snapshot with its rows."""
+    remove(conn, row.copy)
+    columns = tables.snapshot.c
+    conn.execute(delete(tables.snapshot).where(columns.sandbox == sandbox, columns.name == row.name))
 
 
 def newest_record(conn: Connection, sandbox: str) -> float | None:
@@ -86,7 +144,7 @@ def newest_record(conn: Connection, sandbox: str) -> float | None:
             exchange.client.is_not(None),
             exchange.status == 200,
         )
-        .order_by(exchange.at.desc())
+        .order_by(exchange.seq.desc())
         .limit(1)
     ).scalar()
     minted = conn.execute(
@@ -115,8 +173,9 @@ def mark_token(conn: Connection, sandbox: str, at: float) -> None:
 
 @lru_cache(maxsize=4)
 def _by_id(dialect: Dialect) -> Compiled:
-    return statements.compiled(select(tables.sandbox).where(tables.sandbox.c.id == bindparam("id")), dialect)
+    found = select(tables.sandbox, stamp.column()).where(tables.sandbox.c.id == bindparam("id"))
+    return statements.compiled(found, dialect)
 
 
 def _values(row: SandboxRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+    return {column.name: getattr(row, column.name) for column in tables.sandbox.c}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Table, insert
+from sqlalchemy import ClauseElement, Connection, Insert, Table, insert
 from sqlalchemy.engine.interfaces import Dialect
 
 T = TypeVar("T")
@@ -100,7 +100,12 @@ def _repeated(text: str, row: str, times: int) -> str:
 @lru_cache(maxsize=64)
 def insert_into(table: Table, dialect: Dialect) -> Compiled:
     """The insert of one whole row."""
-    made = compiled(insert(table), dialect)
+    return repeatable(insert(table), dialect)
+
+
+def repeatable(statement: Insert, dialect: Dialect) -> Compiled:
+    """An insert of one row that ``run_many`` may run for many rows at once."""
+    made = compiled(statement, dialect)
     return replace(made, row=made.text.partition(" VALUES ")[2])
 
 

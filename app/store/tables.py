@@ -38,6 +38,7 @@ sandbox = Table(
     Column("issuer_key", String(40)),
     Column("config", LargeBinary, nullable=False),
     Column("admin_key", String(64)),  # SHA-256 of its own admin key, hex
+    Index("ix_sandbox_expires", "expires"),
 )
 
 installation = Table(
@@ -236,16 +237,26 @@ audit_checkpoint = Table(
 exchange = Table(
     "exchange",
     metadata,
-    Column("sandbox", String(40), primary_key=True),
-    Column("id", String(26), primary_key=True),
+    Column("seq", _Seq, primary_key=True, autoincrement=True),  # in the order rows came to be seen, never used again
+    Column("sandbox", String(40), nullable=False),
+    Column("id", String(26), nullable=False),
     Column("service", String(20), nullable=False),
     Column("at", Float, nullable=False),
     Column("status", Integer, nullable=False),
     Column("reason", String(40)),
     Column("client", String(120)),
     Column("patient", String(64)),
+    Column("method", String(16)),
+    Column("path", String(255)),  # below the service's address, redacted
+    Column("operation", String(120)),
+    Column("rule", String(40)),
+    Column("millis", Float),
+    Column("summary", String(255)),
+    Column("size", Integer, nullable=False, default=0),  # bytes of the body
     Column("body", LargeBinary, nullable=False),
-    Index("ix_exchange_at", "sandbox", "at"),
+    Index("ix_exchange_id", "sandbox", "id", unique=True),
+    Index("ix_exchange_order", "sandbox", "seq", "size"),
+    sqlite_autoincrement=True,
 )
 
 replay = Table(
@@ -327,6 +338,14 @@ client_draft = Table(
     Column("state", String(12), nullable=False),
     Column("at", Float, nullable=False),  # sandbox time
     Column("body", LargeBinary, nullable=False),
+)
+
+stamp = Table(
+    "stamp",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("value", BigInteger, nullable=False),  # moved by every change of content
+    sqlite_with_rowid=False,
 )
 
 outbox = Table(

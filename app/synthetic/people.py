@@ -77,6 +77,7 @@ def organisations() -> tuple[OrganisationRecord, ...]:
             delegated_by=frozenset(number[each] for each in entry.get("delegatedBy", ())),
             her_id=_text(entry.get("herId")),
             resh_id=_text(entry.get("reshId")),
+            kj_access=entry.get("kjAccess", True),
         )
         for entry in _load("sandbox-organizations", "organizations")
     )
@@ -84,6 +85,8 @@ def organisations() -> tuple[OrganisationRecord, ...]:
 
 def _person(entry: Mapping[str, Any], now: float) -> Person:
     extra: dict[str, object] = {"scenario": entry["scenario"]}
+    if entry.get("ownEntries"):
+        extra["own_entries"] = True
     if "gp" in entry:
         extra["gp_hpr"] = _hprs()[entry["gp"]]
     return Person(

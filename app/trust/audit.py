@@ -58,11 +58,12 @@ def entry(record_id: str, trail: Trail, access: Access, event: Event, *, index_k
     nin = patient.nin if patient is not None else access.patient_nin
     key = None if nin is None else patient_key(nin, index_key)
     practitioner = facts.practitioner if facts is not None else None
+    recorded = rfc3339(call.moment.sandbox)
     record: dict[str, Any] = {
         "id": record_id,
         "kind": event.kind,
-        "recorded": rfc3339(call.moment.sandbox),
-        "wallTime": rfc3339(call.moment.real),
+        "recorded": recorded,
+        "wallTime": recorded if call.moment.real == call.moment.sandbox else rfc3339(call.moment.real),
         "eventId": call.exchange,
         "requestId": access.correlation_id or call.exchange,
         "service": access.service,

@@ -26,6 +26,7 @@ def explanation(trail: Trail, redact: Callable[[str], str]) -> dict[str, Any]:
         },
         "client": trail.client_id,
         "token": trail.claims,
+        "proof": trail.proof or None,
         "findings": [asdict(finding) for finding in trail.findings],
         "dropped": [{"object": key, "rule": rule, "reason": reason} for key, rule, reason in trail.dropped],
         "released": list(trail.released),
@@ -39,12 +40,13 @@ def explanation(trail: Trail, redact: Callable[[str], str]) -> dict[str, Any]:
             "role": access.role,
             "correlationId": access.correlation_id,
             "legacyBasis": access.legacy_basis,
+            "op": trail.op,
         }
     if trail.facts is not None:
         told["facts"] = _facts(trail.facts)
     told["rules"] = rules(trail)
     told["summary"] = summary(trail)
-    masked: dict[str, Any] = orjson.loads(redact(orjson.dumps(told, default=str).decode()))
+    masked: dict[str, Any] = _masked(orjson.dumps(told, default=str), redact)
     return masked
 
 
@@ -74,7 +76,12 @@ def rules(trail: Trail) -> list[dict[str, Any]]:
 
 
 def summary(trail: Trail) -> str:
-    """One sentence for a person."""
+    """One sentence for a person, and another when a fault rule took effect."""
+    rules = ", ".join(f"{each['rule']} ({each['effect']})" for each in trail.notes.get("fault", ()))
+    return _decided(trail) + (f" Fault rule: {rules}." if rules else "")
+
+
+def _decided(trail: Trail) -> str:
     if trail.outcome == "PARTIAL":
         return f"Granted in part: {len(trail.dropped)} withheld."
     if trail.reason is None and trail.outcome in (None, "PERMIT"):
@@ -83,6 +90,25 @@ def summary(trail: Trail) -> str:
     by = f" by rule {trail.rule}" if trail.rule else ""
     detail = f": {trail.detail}" if trail.detail else ""
     return f"{cause}{by}{detail}."
+
+
+def _masked(told: bytes, redact: Callable[[str], str]) -> Any:
+    """All texts at once, which is fast; one by one when a client's JWT has a bare number that looks like a person's."""
+    try:
+        return orjson.loads(redact(told.decode()))
+    except orjson.JSONDecodeError:
+        return _each_masked(orjson.loads(told), redact)
+
+
+def _each_masked(value: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {redact(name): _each_masked(each, redact) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_each_masked(each, redact) for each in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        shown = redact(str(value))
+        return value if shown == str(value) else shown
+    return redact(value) if isinstance(value, str) else value
 
 
 def _facts(facts: Facts) -> dict[str, Any]:

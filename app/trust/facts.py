@@ -6,7 +6,7 @@ Filled by ``store`` in one round trip; the policy reads nothing else. All dates 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -103,6 +103,7 @@ class OrganisationRecord:
     helsenett_member: bool = True
     her_id: str | None = None
     resh_id: str | None = None
+    kj_access: bool = True  # may use kjernejournal
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +137,8 @@ class Facts:
     gp_hpr: str | None = None
     fullmakt: Fullmakt | None = None  # from the patient to ``actor``
     guardian_scopes: frozenset[str] = frozenset()  # of ``actor`` for the patient, e.g. PersonalInterests
+
+    def at(self, now: float) -> Facts:
+        """With only those settings that are in force at ``now`` (epoch seconds on the sandbox clock)."""
+        settings = tuple([setting for setting in self.settings if setting.active(now)])
+        return self if len(settings) == len(self.settings) else replace(self, settings=settings)

@@ -73,6 +73,7 @@ async def authenticate(
     USER_REQUIRED, PID_MISSING, LEVEL_TOO_LOW or ORG_MISSING; ``detail`` is the ``error_description``.
     """
     scheme, raw = _credential(rule, credentials.authorization, at_once)
+    assert raw is not None  # without one, it was refused
     try:
         token = await tokens.accept(core, trail.call, raw, rule.audiences)
         trail.client_id, trail.claims = token.principal.client_id, token.shown
@@ -80,6 +81,8 @@ async def authenticate(
         if proof is not None:
             trail.replay = _first_use(core, trail, proof)
     except (TokenFault, ProofFault) as fault:
+        if isinstance(fault, TokenFault) and fault.token is not None:
+            trail.client_id, trail.claims = fault.token.principal.client_id, fault.token.shown
         raise refusal_of(fault, scheme) from fault
     _judge_entitlement(rule, scheme, token, at_once)
     return Authenticated(token.principal, _usable_attest(trail, rule, token), trail.replay)
@@ -93,7 +96,7 @@ async def examine(
     None when there is no token that can be read.
     """
     scheme, raw = _credential(rule, credentials.authorization, refuse)
-    if not raw:
+    if raw is None:
         return None
     token = await tokens.examine(core, trail.call, raw, rule.audiences, refuse)
     if token is None:
@@ -142,11 +145,11 @@ def _quoted(text: str) -> str:
     return "".join(char if " " <= char <= "~" else "?" for char in text.translate(_QUOTABLE))
 
 
-def _credential(rule: AccessRule, values: tuple[str, ...], refuse: Refuse) -> tuple[Scheme, str]:
+def _credential(rule: AccessRule, values: tuple[str, ...], refuse: Refuse) -> tuple[Scheme, str | None]:
     """The scheme and token of the only ``Authorization`` header; scheme names in any case (ruling C38)."""
     if not values:
         refuse(Refusal(Reason.TOKEN_MISSING, "No access token was sent", source="trust 4"))
-        return rule.schemes[0], ""
+        return rule.schemes[0], None
     if len(values) > 1:
         refuse(Refusal(Reason.TOKEN_INVALID, "More than one Authorization header was sent", source="R7"))
     name, _, raw = values[0].strip().partition(" ")
@@ -154,7 +157,7 @@ def _credential(rule: AccessRule, values: tuple[str, ...], refuse: Refuse) -> tu
     if scheme is None:
         # RFC 6750 section 3.1: a method we do not know is no attempt to authenticate.
         refuse(Refusal(Reason.TOKEN_MISSING, "No access token was sent", source="trust 4"))
-        return rule.schemes[0], ""
+        return rule.schemes[0], None
     if scheme not in rule.schemes:
         refuse(Refusal(Reason.TOKEN_INVALID, f"Expected a valid {rule.schemes[0]} token", source="trust 4"))
     return scheme, raw.strip()
@@ -212,6 +215,7 @@ def _prove(
     )
     if proof is None:
         return None
+    trail.proof = dict(proof.claims)
     if token.jkt is not None and not _same(proof.jkt, token.jkt):
         text = "Failed to validate the 'cnf' claim value against the DPoP proof's public key"
         refuse(ProofFault(text, "jwk", proof.jkt, token.jkt))
@@ -264,6 +268,10 @@ def _judge_entitlement(rule: AccessRule, scheme: Scheme, token: Token, refuse: R
                 extra={**extra, "scope": " ".join(wanted)},
             )
         )
+    missing = sorted(rule.scopes - principal.scopes) if rule.every_scope else []
+    if missing and not principal.scopes.isdisjoint(wanted):
+        text = f"The access token lacks {' and '.join(missing)}"
+        refuse(Refusal(Reason.SCOPE_MISSING, text, source="S5", extra={**extra, "scope": " ".join(missing)}))
     if rule.user and principal.channel is Channel.MACHINE:
         refuse(Refusal(Reason.USER_REQUIRED, "The access token stands for no person", source="A8", extra=extra))
     if rule.user and principal.pid is None:

@@ -74,16 +74,15 @@ async def verification_keys(core: Core, sandbox: SandboxState, *, refresh: bool 
 
 async def ring(core: Core, sandbox: SandboxState, *, refresh: bool = False) -> Ring:
     """The keys of ``sandbox``, remembered for a few seconds: another process may rotate them."""
-    place = ("issuer-ring", sandbox.id)
+    place = _place(sandbox)
     known = core.misc.get(place, core.clock.time())
     if isinstance(known, Ring) and not refresh:
         return known
     stored = await core.store.read(lambda conn: key_store.ring(conn, sandbox.id))
-    # A private RSA key takes some fifty milliseconds to import: only when the keys are others than last time.
-    last_place = ("issuer-ring-last", sandbox.id)
+    # A private RSA key takes some fifty milliseconds to import, and most sandboxes have the installation's.
+    last_place = ("issuer-keys", *(key.kid for key in stored))
     last = core.misc.get(last_place)
-    made = last if isinstance(last, Ring) and set(last.keys) == {key.kid for key in stored} else None
-    fresh = _ring(stored, made)
+    fresh = _ring(stored, last if isinstance(last, Ring) else None)
     core.misc.put(place, fresh, core.clock.time() + _MEMORY_SECONDS)
     core.misc.put(last_place, fresh)
     return fresh
@@ -92,8 +91,13 @@ async def ring(core: Core, sandbox: SandboxState, *, refresh: bool = False) -> R
 async def rotate(core: Core, sandbox: SandboxState) -> str:
     """Retire the current key, promote the next, make a new next; gives the new current ``kid`` (R28, T-108)."""
     new = await _make(core.ids, core.clock.time(), "next")
-    await core.store.write(lambda conn: key_store.rotate(conn, sandbox.id, new))
-    return (await ring(core, sandbox, refresh=True)).signing.kid
+    current = await core.store.write(lambda conn: key_store.rotate(conn, sandbox.id, new))
+    core.misc.put(_place(sandbox), None)  # whoever has the state from before asks the store
+    return current
+
+
+def _place(sandbox: SandboxState) -> tuple[str, ...]:
+    return ("issuer-ring", sandbox.id, sandbox.issuer_key or "")
 
 
 async def secret(core: Core) -> bytes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -19,7 +18,7 @@ from app.errors import Reason, Refusal
 from app.ids import new_ulid
 from app.store import leases, registers
 from app.store.engine import AuditEntry, Connection, Replayed, Unit
-from app.trust import audit
+from app.trust import audit, recall
 from app.trust.dpop import REPLAY_TEXT
 from app.trust.facts import Facts, Person
 from app.trust.policy import (
@@ -35,7 +34,11 @@ from app.trust.policy import (
 )
 from app.trust.policy import Request as PolicyRequest
 from app.trust.principal import Access
+from app.trust.recall import Data
 from app.trust.trail import Trail
+
+LARGEST_KEPT: Final = 65_536
+"""Bytes of the largest answer that is remembered."""
 
 SECURITY_LOG: Final = logging.getLogger("sandkasse.security")
 _INDEX_KEY: Final = ("audit-index-key",)
@@ -76,8 +79,11 @@ class Answer:
     media_type: str = "application/fhir+json"
 
 
-class Source(Protocol):
-    """A service's stored data of one patient, read inside the snapshot the decision was made in."""
+class Source(Hashable, Protocol):
+    """A service's stored data of one patient, read inside the snapshot the decision was made in.
+
+    Equal sources give equal answers as long as nothing stored changes.
+    """
 
     def objects(self, conn: Connection, person: Person) -> Sequence[ObjectFacts]:
         """Every stored object of the patient, as the policy judges them."""
@@ -101,22 +107,14 @@ async def release(core: Core, trail: Trail, access: Access, policy: ServicePolic
     Raises ``Refusal``: PRIVACY_UNAVAILABLE, AUDIT_UNAVAILABLE, STORE_UNAVAILABLE, or DPOP_INVALID when
     the proof was used before in any process.
     """
-    access = await _bound(core, trail, access)
-    policy = _settled(policy, trail)
+    access = await bound(core, trail, access)
+    policy = settled(policy, trail)
     trail.access, trail.policy, trail.op = access, policy, op
-    privacy_up = await _privacy_answers(trail)
+    require_store(trail, policy)
+    privacy_up = await privacy_answers(trail)
 
-    def judge(conn: Connection) -> Released:
-        facts = registers.gather(
-            conn,
-            access.sandbox,
-            policy.name,
-            access.patient_nin,
-            access.principal.pid,
-            access.principal.hpr,
-            (access.principal.orgnr_parent, access.principal.orgnr_child),
-            access.moment.sandbox,
-        )
+    def judge(data: Data) -> Released:
+        facts = _facts(data, access, policy)
         if not privacy_up:
             facts = replace(facts, privacy_available=False)
         trail.facts = facts
@@ -126,40 +124,54 @@ async def release(core: Core, trail: Trail, access: Access, policy: ServicePolic
         decision = decide(request)
         if not decision.releases or facts.patient is None:
             return Released(decision, None, facts)
-        stored = source.objects(conn, facts.patient) if facts.settings else ()
+        stored = _objects(data, source, facts.patient) if facts.settings else ()
         verdicts = filter_objects(stored, request)
         final = conclude(request, decision, verdicts, len(stored))
         trail.dropped = tuple((item.key, item.rule, item.reason.value) for item in verdicts.dropped)
         if not final.releases:
             return Released(final, None, facts)
-        return Released(
-            final, source.search(conn, facts.patient, frozenset(item.key for item in verdicts.dropped)), facts
-        )
+        dropped = frozenset([item.key for item in verdicts.dropped])
+        return Released(final, _answer(data, source, facts.patient, dropped), facts)
 
-    released = await core.store.read(judge)
+    released = await recall.over(core, trail.call.sandbox.stamp, judge)
     decision = released.decision
     trail.outcome, trail.reason, trail.rule = decision.outcome.value, decision.reason, decision.rule
     trail.obligations = tuple(sorted(item.value for item in decision.obligations))
     ids = released.answer.ids if released.answer is not None else ()
     trail.released = ids
-    await _commit(core, trail, access, await _entries(core, trail, access, decision, ids))
+    await commit(core, trail, access, await entries(core, trail, access, decision, ids))
     return released
 
 
-@asynccontextmanager
-async def accountable(core: Core, trail: Trail, access: Access, policy: ServicePolicy) -> AsyncIterator[None]:
+def facts_of(conn: Connection, access: Access, policy: ServicePolicy) -> Facts:
+    """What the registers and the privacy settings say of the people and organisations of a request."""
+    return registers.gather(conn, *_asked(access, policy), access.moment.sandbox)
+
+
+@dataclass(frozen=True, slots=True)
+class accountable:
     """Audit a refusal raised inside: stage A passed and the patient is known, so the attempt counts (R58)."""
-    trail.access, trail.policy = access, policy
-    try:
-        yield
-    except Refusal as refusal:
-        if refusal.reason in _SECURITY_ONLY or access.patient_nin is None or trail.outcome is not None:
-            raise
-        trail.outcome, trail.reason, trail.detail = Outcome.ERROR.value, refusal.reason, refusal.detail
-        attempt = Decision(Outcome.ERROR, refusal.reason)
-        if refusal.reason is not Reason.AUDIT_UNAVAILABLE:
-            await _commit(core, trail, access, await _entries(core, trail, access, attempt, ()))
-        raise
+
+    core: Core
+    trail: Trail
+    access: Access
+    policy: ServicePolicy
+
+    async def __aenter__(self) -> None:
+        self.trail.access, self.trail.policy = self.access, self.policy
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, Refusal):
+            await _account(self.core, self.trail, self.access, error)
+
+
+async def _account(core: Core, trail: Trail, access: Access, refusal: Refusal) -> None:
+    if refusal.reason in _SECURITY_ONLY or access.patient_nin is None or trail.outcome is not None:
+        return
+    trail.outcome, trail.reason, trail.detail = Outcome.ERROR.value, refusal.reason, refusal.detail
+    attempt = Decision(Outcome.ERROR, refusal.reason)
+    if refusal.reason is not Reason.AUDIT_UNAVAILABLE:
+        await commit(core, trail, access, await entries(core, trail, access, attempt, ()))
 
 
 async def claim_proof(core: Core, trail: Trail) -> None:
@@ -184,13 +196,39 @@ def security_event(trail: Trail, refusal: Refusal) -> None:
     )
 
 
-def _settled(policy: ServicePolicy, trail: Trail) -> ServicePolicy:
+def settled(policy: ServicePolicy, trail: Trail) -> ServicePolicy:
     """The policy with the sandbox's own limit on the age of an attest."""
     limit = trail.call.sandbox.settings.attest_max_age
     return policy if policy.attest_max_age == limit else replace(policy, attest_max_age=limit)
 
 
-async def _bound(core: Core, trail: Trail, access: Access) -> Access:
+_Asked = tuple[str, str, str | None, str | None, str | None, tuple[str | None, str | None]]
+
+
+def _asked(access: Access, policy: ServicePolicy) -> _Asked:
+    who = access.principal
+    return access.sandbox, policy.name, access.patient_nin, who.pid, who.hpr, (who.orgnr_parent, who.orgnr_child)
+
+
+def _facts(data: Data, access: Access, policy: ServicePolicy) -> Facts:
+    asked = _asked(access, policy)
+    return data.get(asked, lambda conn: registers.gather_lasting(conn, *asked)).at(access.moment.sandbox)
+
+
+def _objects(data: Data, source: Source, person: Person) -> Sequence[ObjectFacts]:
+    return data.get((source, person.id), lambda conn: source.objects(conn, person))
+
+
+def _answer(data: Data, source: Source, person: Person, dropped: frozenset[str]) -> Answer:
+    key = (source, person.id, dropped)
+    return data.get(key, lambda conn: source.search(conn, person, dropped), _is_small)
+
+
+def _is_small(answer: Answer) -> bool:
+    return len(answer.body) <= LARGEST_KEPT
+
+
+async def bound(core: Core, trail: Trail, access: Access) -> Access:
     """With ``attest_binding=strict`` an attest belongs to the first patient it was used for (ruling R16)."""
     attest, settings = access.attest, trail.call.sandbox.settings
     if settings.attest_binding == "none" or attest is None or attest.patient is not None or access.patient_nin is None:
@@ -203,7 +241,15 @@ async def _bound(core: Core, trail: Trail, access: Access) -> Access:
     return replace(access, attest=replace(attest, patient=patient.decode()))
 
 
-async def _privacy_answers(trail: Trail) -> bool:
+def require_store(trail: Trail, policy: ServicePolicy) -> None:
+    """Raise ``Refusal(STORE_UNAVAILABLE)`` when a fault has taken the service's store away."""
+    faults = trail.call.sandbox.faults
+    if "store" in faults or f"source:{policy.name}" in faults:
+        raise Refusal(Reason.STORE_UNAVAILABLE, "the store does not answer")
+
+
+async def privacy_answers(trail: Trail) -> bool:
+    """Whether the privacy settings can be asked; a time-out is waited for in real time."""
     fault = trail.call.sandbox.faults.get("privacy")
     if fault is None:
         return True
@@ -213,10 +259,11 @@ async def _privacy_answers(trail: Trail) -> bool:
     return False
 
 
-async def _entries(
+async def entries(
     core: Core, trail: Trail, access: Access, decision: Decision, ids: tuple[str, ...]
 ) -> tuple[AuditEntry, ...]:
-    key = await _index_key(core)
+    """The audit records of a decision: one, or two when access was elevated (ruling R59)."""
+    key = await index_key(core)
     elevated = Obligation.BREAK_GLASS in decision.obligations
     code = 8 if decision.reason in _FAILURES else _CODE[decision.outcome]
     event = audit.Event(
@@ -236,7 +283,8 @@ async def _entries(
     )
 
 
-async def _index_key(core: Core) -> bytes:
+async def index_key(core: Core) -> bytes:
+    """The installation's key that patients are indexed with in the audit."""
     known = core.misc.get(_INDEX_KEY)
     if isinstance(known, bytes):
         return known
@@ -246,9 +294,15 @@ async def _index_key(core: Core) -> bytes:
     return key
 
 
-async def _commit(core: Core, trail: Trail, access: Access, entries: tuple[AuditEntry, ...]) -> None:
+def require_audit(trail: Trail) -> None:
+    """Raises ``Refusal(AUDIT_UNAVAILABLE)`` when the audit is made to fail (personvern section 7, stage I)."""
     if trail.call.sandbox.faults.get("audit") is not None:
         raise Refusal(Reason.AUDIT_UNAVAILABLE, "the audit cannot be written", source="personvern 7, stage I")
+
+
+async def commit(core: Core, trail: Trail, access: Access, entries: tuple[AuditEntry, ...]) -> None:
+    """Make the audit records durable, and the proof used. Raises ``Refusal``: AUDIT_UNAVAILABLE or DPOP_INVALID."""
+    require_audit(trail)
     replays = (trail.replay,) if trail.replay is not None else ()
     try:
         await core.store.commit(Unit(replay=replays, audit=entries))

@@ -51,6 +51,7 @@ class TokenFault(ValueError):
         self.reason = reason
         self.found = found
         self.expected = expected
+        self.token: Token | None = None  # the one at fault, when it is otherwise one of the sandbox's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,12 @@ async def accept(core: Core, call: Call, raw: str, audiences: frozenset[str]) ->
     Raises ``TokenFault`` with TOKEN_INVALID or AUDIENCE_WRONG, in the order of ruling R5.
     """
     token = await _verified(core, call, raw)
-    _judge(core, call, token, audiences, at_once)
+    try:
+        _judge(core, call, token, audiences, at_once)
+    except TokenFault as fault:
+        if _is_our_issuer(core, call, token.issuer):
+            fault.token = token  # the journal can tell whose it was
+        raise
     return token
 
 
@@ -164,7 +170,7 @@ def _token(claims: Mapping[str, Any], ath: str, kid: str, thumbprint: str, refus
     return Token(
         claims=claims,
         shown=_without_patients(claims),
-        principal=_principal(claims, jkt),
+        principal=principal_of(claims, jkt),
         attest=attest.read(claims),
         issuer=_text(claims, "iss"),
         audience=_only_audience(claims.get("aud")),
@@ -179,7 +185,8 @@ def _token(claims: Mapping[str, Any], ath: str, kid: str, thumbprint: str, refus
     )
 
 
-def _principal(claims: Mapping[str, Any], jkt: str | None) -> Principal:
+def principal_of(claims: Mapping[str, Any], jkt: str | None) -> Principal:
+    """Who the claims of an access token say is asking; nothing is checked."""
     pid, subject = _text(claims, _IDENTITY + "pid"), _text(claims, "sub")
     return Principal(
         # A token that stands for no person came by client credentials.

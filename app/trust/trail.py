@@ -21,6 +21,7 @@ class Trail:
     call: Call
     findings: list[Finding] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)  # of the access token, patient-free
+    proof: dict[str, Any] = field(default_factory=dict)  # claims of the DPoP proof
     access: Access | None = None
     facts: Facts | None = None
     reason: Reason | None = None
@@ -37,6 +38,7 @@ class Trail:
     patient_key: str | None = None
     client_id: str | None = None
     status_of: Callable[[Reason], int] | None = None  # the service's own statuses, for the audit record
+    withheld: frozenset[str] = frozenset()  # "request", "answer": bodies with a secret, kept out of the journal
     replay: ReplayKey | None = None  # the proof's single-use key, claimed with the audit record
 
     def note(self, code: str, text: str, *, level: str = "note") -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from app.web.languages import Language, language_of
+
 Texts = Mapping[str, str]
 
 _NB: Final = {
@@ -62,15 +64,11 @@ _EN: Final = {
     "out_lead": "You may close this window.",
 }
 
-_OF_LANGUAGE: Final[Mapping[str, Texts]] = MappingProxyType(
-    {"nb": MappingProxyType(_NB), "no": MappingProxyType(_NB), "nn": MappingProxyType(_NB), "en": MappingProxyType(_EN)}
+_OF_LANGUAGE: Final[Mapping[Language, Texts]] = MappingProxyType(
+    {"nb": MappingProxyType(_NB), "en": MappingProxyType(_EN)}
 )
 
 
 def texts_for(wishes: str) -> Texts:
     """The texts for ``Accept-Language`` or ``ui_locales``: the first language we have, else bokmål."""
-    for wish in wishes.replace(",", " ").split()[:10]:
-        language = wish.split(";")[0].split("-")[0].lower()
-        if language in _OF_LANGUAGE:
-            return _OF_LANGUAGE[language]
-    return _OF_LANGUAGE["nb"]
+    return _OF_LANGUAGE[language_of(wishes)]

@@ -63,8 +63,13 @@ class PpsWorld:
             "pps-sandbox": pps_sandbox.create(self.core),
             "control": control.create(self.core),
             "web": FastAPI(openapi_url=None),
+            **self.more_apps(),
         }
         self._app = Resolver(self.core, apps, FastAPI())
+
+    def more_apps(self) -> Mapping[str, FastAPI]:
+        """Other services of the installation, in a world that is about them."""
+        return {}
 
     def close(self) -> None:
         self._runner.close()

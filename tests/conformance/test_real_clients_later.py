@@ -14,8 +14,6 @@ from app.addresses import resolve
             marks=pytest.mark.xfail(strict=True, reason=f"{service} is not built yet", raises=AssertionError),
         )
         for name, service, path in (
-            ("RC-24", "helseindikator", "/kjernejournal/v1/helseindikator"),
-            ("RC-25", "the kjernejournal portal session", "/kjernejournal-innlogging/api/session/end"),
             ("RC-33", "journaldokumenter", "/pjd/R4/fhir/documentreference/_search"),
             ("RC-34", "journaldokumenter", "/pjd/R4/fhir/Binary/1"),
         )

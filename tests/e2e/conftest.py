@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.browser import browser, page
 from tools.live_server import LiveServer, live_server
+
+__all__ = ["browser", "live", "page"]
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from app.commands.explain import one_argument
 from app.trust import jose
 from tools.live_server import LiveServer
 
@@ -49,6 +51,18 @@ def test_explain_tells_the_rule_that_decided(live: LiveServer) -> None:
     assert json.loads(_run("explain", exchange, "--json").stdout)["id"] == exchange
 
 
+def test_explain_tells_all_that_is_wrong_with_a_request_that_was_not_sent(live: LiveServer) -> None:
+    words = f"curl -X POST {live.url}{_SEARCH} -H 'person-id: 123' -d _count=no".split(" ")
+    line = " ".join(words)
+    told = _run("explain", line)
+    assert told.exit_code == 1
+    assert told.stdout.startswith("4 found; first: No access token was sent.")
+    assert "[B1b]" in told.stdout
+    assert one_argument(["explain", "--json", *shlex.split(line)]) == ["explain", "--json", line]
+    assert one_argument(["curl", "x"]) == ["curl", "x"]
+    assert _run("explain", "curl --quic-magic 1").exit_code == 1
+
+
 def test_token_gives_headers_for_one_request(live: LiveServer) -> None:
     lines = _run("token", live.url + _SEARCH).stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["Authorization", "DPoP"]
@@ -70,6 +84,55 @@ def test_the_backdoor_needs_no_login(live: LiveServer) -> None:
     target = f"{live.url}/pps-backdoor/fhir/DiagnosticReport/_search"
     done = _run("curl", target, "--patient", "P01", "-H", "x-nilar-requester-hpr: 222250101", "-d", "_count=0")
     assert json.loads(done.stdout)["total"] == 73
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["{url}/critical-information/api/critical-information/v1/AllergyIntolerance", "-X", "GET"], "J01CE02"),
+        (["{url}/critical-information/api/critical-information/v1/status", "-d", '{{"nin":"14838449698"}}'], "isHpr"),
+        (["{url}/fhir/r4/AllergyIntolerance/_search"], "no-basis-AllergyIntolerance"),
+        (["{url}/fhir/r4/Patient/$summary"], "Composition"),
+    ],
+)
+def test_critical_information_is_asked_for_with_its_headers(words: list[str], shown: str, live: LiveServer) -> None:
+    done = _run("curl", *(word.format(url=live.url) for word in words), "--patient", "P01")
+    assert done.exit_code == 0, done.output
+    assert shown in done.stdout
+
+
+def test_a_header_that_is_given_replaces_the_usual_one_in_any_case(live: LiveServer) -> None:
+    words = [f"{live.url}/critical-information/api/critical-information/v1/AllergyIntolerance", "-X", "GET"]
+    assert "KI-9015" in _run("curl", *words, "--patient", "P02").stdout
+    opened = _run("curl", *words, "--patient", "P02", "-H", "NHN-Access-Basis: FORHOYET_SAMTYKKE")
+    assert json.loads(opened.stdout)["total"] == 1
+
+
+def test_the_kjernejournal_symbol_and_its_ticket(live: LiveServer) -> None:
+    body = '{"fnr":"14838449698","samtykke":"HPMOTTATTSAMTYKKE"}'
+    told = json.loads(_run("curl", f"{live.url}/kjernejournal/v1/helseindikator", "-d", body).stdout)
+    words = [f"{live.url}/kjernejournal/v1/fhir/AllergyIntolerance", "-X", "GET"]
+    assert json.loads(_run("curl", *words, "-H", f"X-kj-ticket: {told['ticket']}").stdout)["total"] == 1
+
+
+def test_code_systems_and_the_citizen_side(live: LiveServer) -> None:
+    listed = json.loads(_run("curl", f"{live.url}/codingsystems/api/v1/codingsystems", "-X", "GET").stdout)
+    assert "ATC" in {each["id"] for each in listed}
+    own = _run("curl", f"{live.url}/citizen/v1/critical-information", "-X", "GET", "--as", "P01")
+    assert json.loads(own.stdout)["total"] == 1
+
+
+def test_a_portal_session_takes_both_scopes_and_an_attest(live: LiveServer) -> None:
+    role = {"system": "urn:oid:2.16.578.1.12.4.1.1.9060", "code": "LE"}
+    claims = {
+        "patient_identifier": {"id": "14838449698"},
+        "practitioner_authorization": role,
+        "access_basis": {"code": "SAMTYKKE"},
+    }
+    body = json.dumps({"ehr_code_challenge": "A" * 43, "claims": claims})
+    made = _run("curl", f"{live.url}/kjernejournal-innlogging/api/session/create", "-d", body)
+    assert made.exit_code == 0, made.output
+    assert {"code", "sessionId"} <= set(json.loads(made.stdout))
 
 
 def test_clients_are_listed_added_and_imported(live: LiveServer, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandkasse import Sandbox
 from tools.live_server import LiveServer
 
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "epj_provesvar.py"
@@ -50,3 +51,18 @@ def test_its_attest_reaches_the_audit_record(live: LiveServer, key: Path) -> Non
     _run(live, key, "--login-hint", "H01")
     newest = httpx.get(f"{live.url}/_sandbox/v1/audit", params={"patient": "P01"}).json()["records"][0]
     assert "decision" in json.dumps(newest).lower()
+
+
+def test_the_client_checks_have_nothing_to_say_against_it(live: LiveServer, tmp_path: Path) -> None:
+    with Sandbox.create(live.url) as sandbox:
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps(httpx.get(f"{live.url}/_sandbox/v1/clients/sandkasse-epj/key").json()))
+        addresses = ["--helseid", sandbox.issuer, "--pps", sandbox.url("pps-v2"), "--key", str(key)]
+        done = subprocess.run(
+            [sys.executable, str(_EXAMPLE), *addresses, "--login-hint", "H01"], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        report = httpx.get(f"{sandbox.url('control')}/checks", params={"client": "sandkasse-epj"}).json()
+        states = {result["id"]: result["state"] for result in report["results"]}
+        assert [name for name, state in states.items() if state == "failed"] == []
+        assert states["attest-per-patient"] == states["after-block"] == "passed"

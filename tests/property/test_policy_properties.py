@@ -25,6 +25,8 @@ from app.trust.policy import (
     explain,
     filter_objects,
 )
+from app.trust.policy.model import Needs, RequestRule
+from app.trust.policy.table import REQUEST_RULES
 from app.trust.principal import Access, Attest, Basis, Channel, Principal
 
 NOW = 1_795_248_000.0
@@ -317,6 +319,24 @@ def test_in_ehds_mode_a_block_looks_like_no_data(request: Request, items: list[O
     shown: dict[str, Any] = {"outcome": final.outcome, "concealed": final.concealed}
     if not final.releases and final.reason is not Reason.PATIENT_RESERVED:
         assert shown == {"outcome": Outcome.EMPTY, "concealed": True}
+
+
+@given(any_request, st.sampled_from(REQUEST_RULES))
+def test_a_row_never_fires_without_what_it_needs(request: Request, rule: RequestRule) -> None:
+    lacking: dict[Needs | None, Request] = {
+        Needs.TOKEN_FAULT: replace(request, token_fault=None),
+        Needs.REQUEST_FAULT: replace(request, request_faults=frozenset()),
+        Needs.SETTING: replace(request, facts=replace(request.facts, settings=())),
+    }
+    assert rule.needs is None or not rule.when(lacking[rule.needs])
+
+
+@given(any_request)
+def test_the_row_that_decides_is_the_first_of_all_rows_with_an_outcome(request: Request) -> None:
+    first = next((row for row in explain(request) if row.outcome is not None and row.rule != "F3"), None)
+    decision = decide(request)
+    if decision.rule != "F3":
+        assert decision.rule == (first.rule if first is not None else None)
 
 
 @given(any_request)

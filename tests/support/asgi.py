@@ -24,6 +24,7 @@ from app.core import Core
 from app.ids import SystemIds
 from app.sandboxes import manager
 from app.sandboxes.state import DEFAULT, Call, SandboxState
+from app.services.selvbetjening import templates
 from app.settings import Settings
 from app.store import clients, tables
 from app.store.engine import Store
@@ -134,3 +135,4 @@ async def _fill(core: Core) -> None:
     await manager.ensure(core)
     await core.store.write(lambda conn: seed_people(conn, DEFAULT, NOW))
     await core.store.write(lambda conn: clients.seed(conn, DEFAULT))
+    await core.store.write(lambda conn: templates.seed(conn, DEFAULT))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.addresses import address, is_address_of, resolve
+from app.addresses import address, is_address_of, resolve, resolve_at_root
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,26 @@ def test_three_ways_to_a_service(
     where = resolve(scheme, host, path)
     assert (where.sandbox, where.service, where.tail, where.base) == (sandbox, service, tail, base)
     assert address("helseid", where) == issuer
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "sandbox", "tail", "base", "issuer"),
+    [
+        ("localhost:8001", "/v1/client", "default", "/v1/client", "http://localhost:8001", "http://localhost:8000/helseid"),
+        ("127.0.0.1:8001", "/", "default", "/", "http://127.0.0.1:8001", "http://127.0.0.1:8000/helseid"),
+        ("[::1]:8001", "/v1/x", "default", "/v1/x", "http://[::1]:8001", "http://[::1]:8000/helseid"),
+        ("LOCALHOST:8001", "/s/a/v1/client", "a", "/v1/client", "http://localhost:8001/s/a",
+         "http://localhost:8000/s/a/helseid"),
+    ],
+)  # fmt: skip
+def test_a_port_may_serve_one_service_at_its_root(
+    host: str, path: str, sandbox: str, tail: str, base: str, issuer: str
+) -> None:
+    """real-clients.md C41."""
+    where = resolve_at_root("http", host, path, "selvbetjening-api", 8000)
+    assert (where.sandbox, where.service, where.tail, where.base) == (sandbox, "selvbetjening-api", tail, base)
+    assert address("helseid", where) == issuer
+    assert is_address_of(issuer, "helseid", sandbox, seen_host=host)
 
 
 def test_public_url_replaces_the_origin() -> None:

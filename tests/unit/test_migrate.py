@@ -73,7 +73,7 @@ def test_tables_without_a_revision_stop_the_start(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "named"),
-    [("DROP TABLE lease", "lease"), ("ALTER TABLE sandbox DROP COLUMN expires", r"sandbox\.expires")],
+    [("DROP TABLE lease", "lease"), ("ALTER TABLE sandbox DROP COLUMN seeded_at", r"sandbox\.seeded_at")],
 )
 def test_a_database_that_lacks_something_stops_the_start(store: Store, damage: str, named: str) -> None:
     migrate.upgrade(store)

@@ -51,5 +51,15 @@ def test_both_sockets_are_handed_to_workers() -> None:
     listening.secure.close()
 
 
+def test_selvbetjening_may_have_a_socket_of_its_own() -> None:
+    ports = _free(), _free()
+    listening = server.listen(Settings(port=ports[0], selvbetjening_port=ports[1]))
+    assert listening.selvbetjening is not None
+    assert listening.fds == (listening.plain.fileno(), listening.selvbetjening.fileno())
+    assert listening.selvbetjening.getsockname()[1] == ports[1]
+    listening.plain.close()
+    listening.selvbetjening.close()
+
+
 def _free() -> int:
     return free_ports(1)[0]

@@ -56,6 +56,8 @@ def _demands(rule: AccessRule) -> str:
         return "nothing"
     if rule.credential == "admin":
         return "`X-Admin-Key` when one is set"
+    if rule.credential == "persona":
+        return "a person chosen on the page"
     wanted = [" or ".join(rule.schemes) + " token"]
     wanted += [f"audience `{audience}` with scope `{scope}`" for audience, scope in rule.grants]
     if rule.user:

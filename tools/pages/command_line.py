@@ -15,7 +15,7 @@ _INTRODUCTION = f"""\
 
 {NOTE}
 `serve`, `db`, `seed`, `audit` and `ca` work on the database and the data folder that the [settings](settings.md) name.
-All others talk to a running sandbox (`--url`, or `SANDKASSE_URL`).
+Of `scenario` only `load` needs a running sandbox. All others talk to one (`--url`, or `SANDKASSE_URL`).
 """
 
 

@@ -17,12 +17,13 @@ _INTRODUCTION = f"""\
 # Control API
 
 {NOTE}
-What the national services have no address for: sandboxes, the clock, people and their settings, clients, tokens,
-faults, the journal and the audit chains. Base `http://localhost:8000/_sandbox/v1`; of a named sandbox
-`http://localhost:8000/s/<name>/_sandbox/v1`. When `SANDKASSE_ADMIN_KEY` is set, each call carries it in `X-Admin-Key`.
-Bodies and answers with examples are in the API explorer, `http://localhost:8000/docs/control`.
+What the national services have no address for: sandboxes, scenarios, the clock, people and their settings, clients,
+tokens, faults, the journal with explanations and checks, and the audit chains. Base
+`http://localhost:8000/_sandbox/v1`; of a named sandbox `http://localhost:8000/s/<name>/_sandbox/v1`. Where a key is
+demanded, each call carries it in `X-Admin-Key`: `SANDKASSE_ADMIN_KEY` opens everything, a sandbox's own key that
+sandbox. Bodies and answers with examples are in the [explorer](explorer.md), `http://localhost:8000/docs/control`.
 
-Errors are `application/problem+json` with `title`, `detail` and `reason`.
+Errors are `application/problem+json` with `title` and `detail`, and with `pointer` where a member of the body is wrong.
 """
 _METHODS = ("get", "post", "put", "patch", "delete")
 

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI
 
 from app.core import Core
-from app.routers.common import require_admin
-from app.routers.control import clients, people, problems, records, resources, sandboxes, settings
+from app.routers.control import (
+    checks,
+    clients,
+    drafts,
+    exchanges,
+    explain,
+    faults,
+    people,
+    problems,
+    records,
+    resources,
+    sandboxes,
+    scenarios,
+    settings,
+    ways,
+)
+from app.routers.control.guard import Guard
 from app.routers.control.ports import Ports
 
 __all__ = ["Ports", "create"]
@@ -23,9 +38,6 @@ _DESCRIPTION: Final = (
 def create(core: Core, ports: Ports = _NO_PORTS) -> FastAPI:
     """The application behind the mount ``control``; it needs the trail the resolving middleware lays."""
 
-    def admin(request: Request) -> None:
-        require_admin(core, request)
-
     app = FastAPI(
         title="Sandbox control API",
         version="1",
@@ -34,19 +46,26 @@ def create(core: Core, ports: Ports = _NO_PORTS) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(admin)],
         responses=problems.responses(),
     )
     problems.install(app)
+    app.add_middleware(Guard, core=core)
     app.router.route_class = problems.limited_route(core.settings.max_body_bytes)
     large = problems.limited_route(core.settings.max_message_bytes)
     for part in (
         sandboxes.routes(core, ports),
-        people.routes(core),
+        faults.routes(core),
+        people.routes(core, ports),
         settings.routes(core),
+        scenarios.routes(core, ports),
         clients.routes(core, ports),
+        drafts.routes(core),
+        exchanges.routes(core),
+        checks.routes(core),
         records.routes(core),
         resources.routes(core, ports, large),
+        ways.routes(core),
+        explain.routes(core, ports),
     ):
         app.include_router(part)
     plain = app.openapi

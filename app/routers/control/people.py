@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
-from types import MappingProxyType
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Body, HTTPException, Path, Request, Response
 
-from app import identity
 from app.core import Core
-from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.bodies import OrganisationBody, PersonBody, PractitionerBody
+from app.routers.control.ports import Ports
 from app.routers.control.problems import limited_route, responses
-from app.sandboxes.state import SandboxState
+from app.sandboxes import registry
+from app.sandboxes.register_bodies import Criteria, OrganisationBody, PatientList, PersonBody, PractitionerBody
+from app.sandboxes.registry import required
 from app.store import registers
 from app.store.engine import Connection
 from app.trust.facts import OrganisationRecord, Person, PractitionerRecord
 
 PersonId = Annotated[str, Path(description="Id such as `P01`; never a national identity number.", max_length=64)]
-
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-_NUMBER: Final = re.compile(r"[0-9]{9,}")
-_SERIALS: Final = 200
+_PATCH = "JSON merge patch (RFC 7396): members that are sent replace, null removes, the rest stays."
 
 
-def routes(core: Core) -> APIRouter:
-    """Read, put and delete in the three registers."""
+def _patch(example: dict[str, Any]) -> Any:
+    return Body(media_type="application/merge-patch+json", examples=[example])
+
+
+PersonPatch = Annotated[dict[str, Any], _patch({"addressProtection": "Confidential", "gpHpr": None})]
+PractitionerPatch = Annotated[dict[str, Any], _patch({"authorizations": []})]
+OrganisationPatch = Annotated[dict[str, Any], _patch({"helsenettMember": False})]
+
+
+def routes(core: Core, ports: Ports) -> APIRouter:
+    """Read, put, change and delete in the three registers; make persons by criteria."""
     router = APIRouter(route_class=limited_route(core.settings.max_body_bytes), tags=["registers"])
+    _persons(router, core, ports)
+    _practitioners(router, core)
+    _organisations(router, core)
+    return router
 
+
+def _persons(router: APIRouter, core: Core, ports: Ports) -> None:
     @router.get("/persons", summary="Every person")
     async def list_persons(request: Request) -> dict[str, Any]:
         sandbox = trail_of(request).call.sandbox.id
@@ -40,6 +50,20 @@ def routes(core: Core) -> APIRouter:
 
         return {"persons": await core.store.read(read)}
 
+    @router.post(
+        "/persons/generate",
+        status_code=201,
+        summary="Make synthetic persons by criteria",
+        description="All of them or none. Their numbers and ids are free in the sandbox; their names are invented.",
+        responses=responses(400, 501),
+    )
+    async def generate(request: Request, body: Criteria) -> dict[str, Any]:
+        if ports.generate is None:
+            raise HTTPException(501, "this installation makes no persons")
+        call, make = trail_of(request).call, ports.generate
+        made = await core.store.write(lambda conn: make(conn, call.sandbox, body, call.moment.sandbox))
+        return {"persons": [_shown(each, ()) for each in made]}
+
     @router.get("/persons/{person_id}", summary="One person", responses=responses(404))
     async def get_person(request: Request, person_id: PersonId) -> dict[str, Any]:
         sandbox = trail_of(request).call.sandbox.id
@@ -47,18 +71,27 @@ def routes(core: Core) -> APIRouter:
 
     @router.put("/persons/{person_id}", summary="Put a person", responses=responses(400, 409))
     async def put_person(request: Request, response: Response, person_id: PersonId, body: PersonBody) -> dict[str, Any]:
-        state = trail_of(request).call.sandbox
-        _check_id(person_id)
+        call = trail_of(request).call
 
         def write(conn: Connection) -> tuple[bool, dict[str, Any]]:
-            old = registers.person_by_id(conn, state.id, person_id)
-            person, previous = _new_person(conn, state, person_id, body, old)
-            registers.put_person(conn, state.id, person, previous=previous)
-            return old is None, _person(conn, state.id, person)
+            person, made = registry.put_person(conn, call.sandbox, person_id, body, call.moment.sandbox)
+            return made, _person(conn, call.sandbox.id, person)
 
         made, shown = await core.store.write(write)
         response.status_code = 201 if made else 200
         return shown
+
+    @router.patch(
+        "/persons/{person_id}", summary="Change a person", description=_PATCH, responses=responses(400, 404, 409)
+    )
+    async def patch_person(request: Request, person_id: PersonId, body: PersonPatch) -> dict[str, Any]:
+        call = trail_of(request).call
+
+        def write(conn: Connection) -> dict[str, Any]:
+            person = registry.patch_person(conn, call.sandbox, person_id, body, call.moment.sandbox)
+            return _person(conn, call.sandbox.id, person)
+
+        return await core.store.write(write)
 
     @router.delete(
         "/persons/{person_id}", status_code=204, summary="Take a person away with all data", responses=responses(404)
@@ -67,6 +100,19 @@ def routes(core: Core) -> APIRouter:
         sandbox = trail_of(request).call.sandbox.id
         _found(await core.store.write(lambda conn: registers.remove_person(conn, sandbox, person_id)), "person")
 
+    @router.get(
+        "/persons/{person_id}/relations",
+        summary="Whom a person is related to",
+        description="Parents, children, guardianship, powers of attorney, those at the same address, and the "
+        "general practitioner. `sameAddress` of a relation tells whether the two share an address group.",
+        responses=responses(404),
+    )
+    async def get_relations(request: Request, person_id: PersonId) -> dict[str, Any]:
+        sandbox = trail_of(request).call.sandbox.id
+        return await core.store.read(lambda conn: _relations(conn, sandbox, required(conn, sandbox, person_id)))
+
+
+def _practitioners(router: APIRouter, core: Core) -> None:
     @router.get("/practitioners", summary="Every health worker")
     async def list_practitioners(request: Request) -> dict[str, Any]:
         sandbox = trail_of(request).call.sandbox.id
@@ -76,27 +122,27 @@ def routes(core: Core) -> APIRouter:
     @router.get("/practitioners/{practitioner_id}", summary="One health worker", responses=responses(404))
     async def get_practitioner(request: Request, practitioner_id: PersonId) -> dict[str, Any]:
         sandbox = trail_of(request).call.sandbox.id
-        found = await core.store.read(lambda conn: registers.practitioner_by_id(conn, sandbox, practitioner_id))
-        if found is None:
-            raise _unknown("practitioner")
+        found = await core.store.read(lambda conn: registry.required_practitioner(conn, sandbox, practitioner_id))
         return _practitioner(found)
 
     @router.put("/practitioners/{practitioner_id}", summary="Put a health worker", responses=responses(400, 409))
     async def put_practitioner(request: Request, practitioner_id: PersonId, body: PractitionerBody) -> dict[str, Any]:
         state = trail_of(request).call.sandbox
-        _check_id(practitioner_id)
-        if not identity.is_hpr(body.hpr):
-            raise _invalid("/hpr", "an HPR number has 1-9 digits and no leading zero")
-        record = PractitionerRecord(
-            id=practitioner_id,
-            hpr=body.hpr,
-            pid=number(state, body.nin, "/nin").value,
-            authorizations=frozenset(body.authorizations),
-            given=body.given,
-            family=body.family,
-        )
-        await core.store.write(lambda conn: registers.put_practitioner(conn, state.id, record))
-        return _practitioner(record)
+        put = await core.store.write(lambda conn: registry.put_practitioner(conn, state, practitioner_id, body))
+        return _practitioner(put)
+
+    @router.patch(
+        "/practitioners/{practitioner_id}",
+        summary="Change a health worker",
+        description=_PATCH + " `authorizations: []` withdraws every authorisation.",
+        responses=responses(400, 404, 409),
+    )
+    async def patch_practitioner(
+        request: Request, practitioner_id: PersonId, body: PractitionerPatch
+    ) -> dict[str, Any]:
+        state = trail_of(request).call.sandbox
+        put = await core.store.write(lambda conn: registry.patch_practitioner(conn, state, practitioner_id, body))
+        return _practitioner(put)
 
     @router.delete(
         "/practitioners/{practitioner_id}",
@@ -109,6 +155,35 @@ def routes(core: Core) -> APIRouter:
         gone = await core.store.write(lambda conn: registers.remove_practitioner(conn, sandbox, practitioner_id))
         _found(gone, "practitioner")
 
+    @router.get(
+        "/practitioners/{practitioner_id}/patients",
+        summary="Who has the health worker as general practitioner",
+        responses=responses(404),
+    )
+    async def get_patients(request: Request, practitioner_id: PersonId) -> dict[str, Any]:
+        sandbox = trail_of(request).call.sandbox.id
+
+        def read(conn: Connection) -> list[str]:
+            hpr = registry.required_practitioner(conn, sandbox, practitioner_id).hpr
+            return [person.id for person in registers.patients_of(conn, sandbox, hpr)]
+
+        return {"persons": await core.store.read(read)}
+
+    @router.put(
+        "/practitioners/{practitioner_id}/patients",
+        summary="Put the whole list of a general practitioner",
+        responses=responses(400, 404),
+    )
+    async def put_patients(request: Request, practitioner_id: PersonId, body: PatientList) -> dict[str, Any]:
+        state = trail_of(request).call.sandbox
+        return {
+            "persons": await core.store.write(
+                lambda conn: registry.put_patients(conn, state, practitioner_id, body.persons)
+            )
+        }
+
+
+def _organisations(router: APIRouter, core: Core) -> None:
     @router.get("/organisations", summary="Every organisation")
     async def list_organisations(request: Request) -> dict[str, Any]:
         sandbox = trail_of(request).call.sandbox.id
@@ -120,29 +195,27 @@ def routes(core: Core) -> APIRouter:
         sandbox = trail_of(request).call.sandbox.id
         found = await core.store.read(lambda conn: registers.organisation_by_id(conn, sandbox, organisation_id))
         if found is None:
-            raise _unknown("organisation")
+            raise registry.unknown("organisation")
         return _organisation(found)
 
     @router.put("/organisations/{organisation_id}", summary="Put an organisation", responses=responses(400, 409))
     async def put_organisation(request: Request, organisation_id: PersonId, body: OrganisationBody) -> dict[str, Any]:
         state = trail_of(request).call.sandbox
-        _check_id(organisation_id)
-        for pointer, value in (("/orgnr", body.orgnr), ("/parentOrgnr", body.parent_orgnr)):
-            if value is not None and not identity.is_orgnr(value, docs_aliases=state.settings.docs_aliases):
-                raise _invalid(pointer, "the organisation number is not valid: nine digits, the last by modulus 11")
-        record = OrganisationRecord(
-            id=organisation_id,
-            orgnr=body.orgnr,
-            name=body.name,
-            parent_orgnr=body.parent_orgnr,
-            kind=body.kind,
-            delegated_by=frozenset(body.delegated_by),
-            helsenett_member=body.helsenett_member,
-            her_id=body.her_id,
-            resh_id=body.resh_id,
-        )
-        await core.store.write(lambda conn: registers.put_organisation(conn, state.id, record))
-        return _organisation(record)
+        put = await core.store.write(lambda conn: registry.put_organisation(conn, state, organisation_id, body))
+        return _organisation(put)
+
+    @router.patch(
+        "/organisations/{organisation_id}",
+        summary="Change an organisation",
+        description=_PATCH,
+        responses=responses(400, 404, 409),
+    )
+    async def patch_organisation(
+        request: Request, organisation_id: PersonId, body: OrganisationPatch
+    ) -> dict[str, Any]:
+        state = trail_of(request).call.sandbox
+        put = await core.store.write(lambda conn: registry.patch_organisation(conn, state, organisation_id, body))
+        return _organisation(put)
 
     @router.delete(
         "/organisations/{organisation_id}",
@@ -155,146 +228,51 @@ def routes(core: Core) -> APIRouter:
         gone = await core.store.write(lambda conn: registers.remove_organisation(conn, sandbox, organisation_id))
         _found(gone, "organisation")
 
-    return router
-
-
-def required(conn: Connection, sandbox: str, person_id: str) -> Person:
-    """The person with an id. Raises ``Refusal(NOT_FOUND)``."""
-    found = registers.person_by_id(conn, sandbox, person_id)
-    if found is None:
-        raise _unknown("person")
-    return found
-
-
-def number(state: SandboxState, value: str, pointer: str) -> identity.Identifier:
-    """A national identity number from a body, by the sandbox's rules. Raises ``Refusal(PATIENT_ID_INVALID)``."""
-    settings = state.settings
-    try:
-        return identity.parse(value, rule=settings.nin_rule, aliases=identity.aliases_for(settings.docs_aliases))
-    except Refusal as refusal:
-        raise Refusal(refusal.reason, refusal.detail, source=refusal.source, extra={"pointer": pointer}) from None
-
-
-def _new_person(
-    conn: Connection, state: SandboxState, person_id: str, body: PersonBody, old: Person | None
-) -> tuple[Person, list[str]]:
-    previous = [number(state, each, "/previousNins").value for each in body.previous_nins]
-    if body.nin is not None:
-        found = number(state, body.nin, "/nin")
-    elif old is not None:
-        found = identity.parse(old.nin)
-    else:
-        found = identity.parse(_made_number(conn, state, body))
-    if body.gp_hpr is not None and not identity.is_hpr(body.gp_hpr):
-        raise _invalid("/gpHpr", "an HPR number has 1-9 digits and no leading zero")
-    extra = dict(old.extra) if old is not None else {}
-    extra.pop("gp_hpr", None)
-    if body.gp_hpr is not None:
-        extra["gp_hpr"] = body.gp_hpr
-    person = Person(
-        id=person_id,
-        nin=found.value,
-        nin_system=found.system,
-        birth_date=_date(body.birth_date),
-        gender=body.gender,
-        address_protection=body.address_protection,
-        status=body.status,
-        deceased_date=_date(body.deceased_date),
-        parents=frozenset(body.parents),
-        address_group=body.address_group,
-        guardian=body.guardian,
-        fullmakt_to=frozenset(body.fullmakt_to),
-        youth_consent=body.youth_consent,
-        given=body.given,
-        family=body.family,
-        municipality=body.municipality,
-        extra=MappingProxyType(extra),
-    )
-    return person, previous
-
-
-def _made_number(conn: Connection, state: SandboxState, body: PersonBody) -> str:
-    if body.birth_date is None or body.gender not in ("female", "male"):
-        raise _invalid("/nin", "without nin, birthDate and gender (female or male) are needed to make a number")
-    for serial in range(_SERIALS):
-        try:
-            made = identity.generate(body.birth_date, body.gender, serial)
-        except ValueError as error:
-            raise _invalid("/birthDate", str(error)) from error
-        if registers.person_by_nin(conn, state.id, made) is None:
-            return made
-    raise _invalid("/birthDate", "the day has no more numbers; send nin")
-
 
 def _person(conn: Connection, sandbox: str, person: Person) -> dict[str, Any]:
+    return _shown(person, [value for value, now in registers.identifiers_of(conn, sandbox, person.id) if not now])
+
+
+def _shown(person: Person, previous: Sequence[str]) -> dict[str, Any]:
     return {
         "id": person.id,
-        "nin": person.nin,
         "system": person.nin_system,
-        "previousNins": [value for value, current in registers.identifiers_of(conn, sandbox, person.id) if not current],
-        "given": person.given,
-        "family": person.family,
-        "birthDate": person.birth_date,
-        "gender": person.gender,
-        "addressProtection": person.address_protection,
-        "status": person.status,
-        "deceasedDate": person.deceased_date,
-        "parents": sorted(person.parents),
-        "addressGroup": person.address_group,
-        "guardian": person.guardian,
-        "fullmaktTo": sorted(person.fullmakt_to),
-        "youthConsent": person.youth_consent,
-        "municipality": person.municipality,
-        "gpHpr": person.extra.get("gp_hpr"),
+        **registry.person_body(person, previous),
         "scenario": person.extra.get("scenario"),
     }
 
 
-def _practitioner(record: PractitionerRecord) -> dict[str, Any]:
+def _relations(conn: Connection, sandbox: str, person: Person) -> dict[str, Any]:
+    everybody = registers.list_persons(conn, sandbox)
+    by_id = {each.id: each for each in everybody}
+    group = person.address_group
+    gp = person.extra.get("gp_hpr")
+    practitioner = registers.practitioner_by_hpr(conn, sandbox, str(gp)) if gp is not None else None
+
+    def shared(other: Person | None) -> bool:
+        return other is not None and group is not None and other.address_group == group
+
     return {
-        "id": record.id,
-        "nin": record.pid,
-        "hpr": record.hpr,
-        "authorizations": sorted(record.authorizations),
-        "given": record.given,
-        "family": record.family,
+        "parents": [{"id": each, "sameAddress": shared(by_id.get(each))} for each in sorted(person.parents)],
+        "children": [{"id": each.id, "sameAddress": shared(each)} for each in everybody if person.id in each.parents],
+        "guardian": person.guardian,
+        "guardianOf": [each.id for each in everybody if each.guardian == person.id],
+        "fullmaktTo": sorted(person.fullmakt_to),
+        "fullmaktFrom": [each.id for each in everybody if person.id in each.fullmakt_to],
+        "addressGroup": group,
+        "atSameAddress": [each.id for each in everybody if each.id != person.id and shared(each)],
+        "gp": None if gp is None else {"hpr": gp, "practitioner": None if practitioner is None else practitioner.id},
     }
+
+
+def _practitioner(record: PractitionerRecord) -> dict[str, Any]:
+    return {"id": record.id, **registry.practitioner_body(record)}
 
 
 def _organisation(record: OrganisationRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "orgnr": record.orgnr,
-        "name": record.name,
-        "parentOrgnr": record.parent_orgnr,
-        "kind": record.kind,
-        "delegatedBy": sorted(record.delegated_by),
-        "helsenettMember": record.helsenett_member,
-        "herId": record.her_id,
-        "reshId": record.resh_id,
-    }
-
-
-def _check_id(value: str) -> None:
-    # An address with a national number in it would stand in every log on the way (ruling R62).
-    if not _ID.fullmatch(value) or _NUMBER.fullmatch(value):
-        raise Refusal(
-            Reason.CONTENT_INVALID, "an id has 1-64 letters, digits and hyphens, and is not a bare number", source="R62"
-        )
-
-
-def _date(value: date | None) -> str | None:
-    return None if value is None else value.isoformat()
+    return {"id": record.id, **registry.organisation_body(record)}
 
 
 def _found(gone: bool, what: str) -> None:
     if not gone:
-        raise _unknown(what)
-
-
-def _unknown(what: str) -> Refusal:
-    return Refusal(Reason.NOT_FOUND, f"there is no {what} with that id")
-
-
-def _invalid(pointer: str, text: str) -> Refusal:
-    return Refusal(Reason.CONTENT_INVALID, text, extra={"pointer": pointer})
+        raise registry.unknown(what)

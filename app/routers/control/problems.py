@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app.errors import Reason, Refusal
+from app.sandboxes.forms import pointer_to
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -28,9 +29,6 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.AUDIT_UNAVAILABLE: 503,
 }
 """Status of each reason; the others are 400."""
-
-FORMS: Final = frozenset({"short", "pvk", "patient-privacy", "patient-safety"})
-"""Names of the alternatives of a body; they stand in pydantic's paths but not in the JSON."""
 
 
 def install(app: FastAPI) -> None:
@@ -91,15 +89,28 @@ def limited_route(limit: int) -> type[APIRoute]:
 
 def problem(status: int, detail: str, pointer: str | None = None) -> Response:
     """An answer in problem form."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = {"type": "about:blank", "title": phrase(status), "status": status, "detail": detail}
     if pointer is not None:
         body["pointer"] = pointer
     return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE)
 
 
+def refused(refusal: Refusal) -> Response:
+    """The answer to a refusal."""
+    return problem(STATUS.get(refusal.reason, 400), refusal.detail, refusal.extra.get("pointer"))
+
+
+def phrase(status: int) -> str:
+    """The usual words for a status, also for one that has none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error" if status >= 400 else "OK"
+
+
 async def _refusal(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return problem(STATUS.get(error.reason, 400), error.detail, error.extra.get("pointer"))
+    return refused(error)
 
 
 async def _validation(_request: Request, error: Exception) -> Response:
@@ -111,7 +122,7 @@ async def _validation(_request: Request, error: Exception) -> Response:
         return problem(400, f"{'.'.join(str(part) for part in path)}: {first['msg']}")
     if first["type"] == "json_invalid":
         return problem(400, "the body is not JSON", "")
-    return problem(400, str(first["msg"]), "".join(f"/{part}" for part in path if part not in FORMS))
+    return problem(400, str(first["msg"]), pointer_to(path))
 
 
 async def _http(_request: Request, error: Exception) -> Response:

@@ -1,82 +1,27 @@
-"""``/exchanges`` and ``/audit``: what was asked, what was answered and why, and the proof of it."""
+"""``/audit``: what was recorded of every release, and the proof that nothing was changed."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import AwareDatetime
 
-from app.clock import rfc3339
 from app.core import Core
-from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.people import required
 from app.routers.control.problems import limited_route, responses
+from app.routers.control.queries import DEFAULT_LIMIT, Limit, Name, PatientId, seconds
+from app.sandboxes.registry import required
 from app.store import audit as chains
-from app.store import exchanges
 from app.store.engine import Connection
 from app.trust import audit
 from app.trust.audit import Fault, Verification
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
-PatientId = Annotated[str | None, Query(max_length=64, description="Id such as `P01`, never a number.")]
-Name = Annotated[str | None, Query(max_length=255)]
-_DEFAULT_LIMIT: Final = 100
-_ANOTHER_PROCESS: Final = (0.02, 0.05, 0.1, 0.0)  # seconds; a row another worker posted may be on its way
-
 
 def routes(core: Core) -> APIRouter:
-    """Read the journal and the audit of a sandbox, and verify its chains."""
+    """Read the audit of a sandbox, and verify its chains."""
     router = APIRouter(route_class=limited_route(core.settings.max_body_bytes))
-
-    @router.get("/exchanges", tags=["exchanges"], summary="Exchanges, newest first", responses=responses(400))
-    async def list_exchanges(
-        request: Request,
-        service: Name = None,
-        status: Annotated[int | None, Query(ge=100, le=599)] = None,
-        reason: Name = None,
-        client: Name = None,
-        patient: PatientId = None,
-        since: Annotated[AwareDatetime | None, Query(description="Real time.")] = None,
-        limit: Limit = _DEFAULT_LIMIT,
-    ) -> dict[str, Any]:
-        sandbox = trail_of(request).call.sandbox.id
-        await core.store.flush()
-        rows = await core.store.read(
-            lambda conn: exchanges.query(
-                conn,
-                sandbox,
-                service=service,
-                status=status,
-                reason=reason,
-                client=client,
-                patient=patient,
-                since=_seconds(since),
-                limit=limit,
-            )
-        )
-        return {"exchanges": [{**row, "at": rfc3339(row["at"])} for row in rows]}
-
-    @router.get(
-        "/exchanges/{exchange_id}",
-        tags=["exchanges"],
-        summary="One exchange with its explanation",
-        description="The id is the answer's `Sandbox-Exchange` header.",
-        responses=responses(404),
-    )
-    async def get_exchange(request: Request, exchange_id: str) -> dict[str, Any]:
-        sandbox = trail_of(request).call.sandbox.id
-        await core.store.flush()
-        for wait in _ANOTHER_PROCESS:
-            found = await core.store.read(lambda conn: exchanges.get(conn, sandbox, exchange_id))
-            if found is not None:
-                return found
-            await asyncio.sleep(wait)
-        raise Refusal(Reason.NOT_FOUND, "no exchange has that id, or it is no longer kept")
 
     @router.get("/audit", tags=["audit"], summary="Audit records, newest first", responses=responses(400, 404))
     async def list_records(
@@ -87,7 +32,7 @@ def routes(core: Core) -> APIRouter:
         elevated: bool | None = None,
         since: AwareDatetime | None = None,
         until: AwareDatetime | None = None,
-        limit: Limit = _DEFAULT_LIMIT,
+        limit: Limit = DEFAULT_LIMIT,
     ) -> dict[str, Any]:
         sandbox = trail_of(request).call.sandbox.id
         key = None if patient is None else await _index_key()
@@ -103,8 +48,8 @@ def routes(core: Core) -> APIRouter:
                 patient=index,
                 decision_ref=decision_ref,
                 elevated=elevated,
-                since=_seconds(since),
-                until=_seconds(until),
+                since=seconds(since),
+                until=seconds(until),
                 limit=limit,
             )
 
@@ -146,7 +91,3 @@ def _verification(result: Verification) -> dict[str, Any]:
 
 def _fault(fault: Fault) -> dict[str, Any]:
     return {"seq": fault.seq, "kind": fault.kind}
-
-
-def _seconds(instant: datetime | None) -> float | None:
-    return None if instant is None else instant.timestamp()

@@ -52,10 +52,19 @@ def status_of(reason: Reason) -> int:
     return wire(reason).status
 
 
+def outcome_of_status(status: int, diagnostics: str) -> bytes:
+    """The OperationOutcome of a status that none of the service's own reasons led to."""
+    code, text = _OF_STATUS.get(status, ("invalid", _REFUSED) if status < 500 else ("exception", _FAILED))
+    return bundle.operation_outcome("error", code, diagnostics=diagnostics, text=text)
+
+
 def _rows(*rows: WireError) -> Mapping[Reason, WireError]:
     return MappingProxyType({row.reason: row for row in rows})
 
 
+_REFUSED: Final = "Forespørselen ble avvist"
+_FAILED: Final = "Noe gikk galt i tjenesten"
+_UNAVAILABLE: Final = "Tjenesten er utilgjengelig"
 _SPECIFIC: Final = "Pasienten har sperret for innsyn for den som spør"
 _GENERAL: Final = "Pasienten har sperret for innsyn"
 _RESERVED: Final = "Pasienten har reservert seg"
@@ -123,9 +132,25 @@ ERRORS: Final = _rows(
     # the service
     WireError(Reason.PRIVACY_UNAVAILABLE, 500, "timeout", "Personverninnstillingene svarer ikke", source="ruling R44"),
     WireError(Reason.AUDIT_UNAVAILABLE, 500, "exception", "Oppslaget kunne ikke logges", source="personvern.md §7, I"),
-    WireError(Reason.STORE_UNAVAILABLE, 503, "exception", "Tjenesten er utilgjengelig"),
-    WireError(Reason.INTERNAL, 500, "exception", "Noe gikk galt i tjenesten"),
+    WireError(Reason.STORE_UNAVAILABLE, 503, "exception", _UNAVAILABLE),
+    WireError(Reason.INTERNAL, 500, "exception", _FAILED),
 )
+
+_OF_STATUS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
+    {
+        401: ("login", "Tokenet er ikke gyldig"),
+        403: ("forbidden", _REFUSED),
+        404: ("not-found", "Ukjent adresse"),
+        405: ("not-supported", "Metoden støttes ikke"),
+        409: ("conflict", _REFUSED),
+        413: ("too-long", "Innholdet er for stort"),
+        429: ("throttled", "For mange kall"),
+        502: ("transient", _UNAVAILABLE),
+        503: ("transient", _UNAVAILABLE),
+        504: ("timeout", _UNAVAILABLE),
+    }
+)
+"""Issue codes (FHIR R4 issue-type) of what gateways and overloaded services answer."""
 
 NOTHING_FOUND: Final = ERRORS[Reason.NOT_FOUND].outcome()
 """The outcome entry of a search without matches (#7)."""

@@ -44,7 +44,7 @@ async def put_fhir(core: Core, trail: Trail, service: str, body: bytes) -> Mappi
         raise Refusal(Reason.NOT_FOUND, f"FHIR is taken for the service {SERVICE}")
     settings, now = trail.call.sandbox.settings, trail.call.moment.sandbox
     found = read_fhir(_json(body), settings, now=now, ids=core.ids)
-    await core.store.write(lambda conn: _put(conn, trail.call.sandbox.id, found, now, core.ids))
+    await core.store.write(lambda conn: store_fhir(conn, trail.call.sandbox.id, found, now, core.ids))
     return {
         "stored": [f"{each['resourceType']}/{each['id']}" for report in found for each in report.resources],
         "reports": [report.report_id for report in found],
@@ -70,7 +70,8 @@ def _json(body: bytes) -> object:
         raise _invalid("the body is not JSON") from None
 
 
-def _put(conn: Connection, sandbox: str, reports: Sequence[MappedReport], now: float, ids: IdSource) -> None:
+def store_fhir(conn: Connection, sandbox: str, reports: Sequence[MappedReport], now: float, ids: IdSource) -> None:
+    """Store what was read, inside one transaction. Raises ``Refusal(CONFLICT)``."""
     for report in reports:
         person = person_of(conn, sandbox, report.patient, ids)
         if is_reserved(conn, sandbox, person, now):

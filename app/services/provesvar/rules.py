@@ -106,6 +106,10 @@ class Search:
     honoured: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """Of what tells searches apart; the rest is compared when these agree."""
+        return hash((self.query.type, self.query.count, self.query.skip, self.honoured))
+
 
 _ID: Final = Parameter(
     "_id", "guid", "", "Id of the resource: a GUID, else 400.", "6b3f1a52-6c1d-4b0e-9a55-0c2f6a4d1e01"

@@ -25,17 +25,22 @@ from app.services.provesvar.writer import (
 )
 
 RESISTANCE: Final = 8271
+SEED: Final = "provesvar"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a report stands: whose it is, its number among that person's, and the day its sample was taken."""
+    """Where a report stands: whose it is, its number among that person's, and the day its sample was taken.
+
+    ``series`` keeps the ids of reports made for something else than the seed apart from the seed's.
+    """
 
     person: str
     number: str
     number_type: str
     position: int
     day: date
+    series: str = SEED
 
     def at(self, hour: int, minute: int = 0, *, days: int = 0) -> str:
         """A Norwegian local time on the day, as messages write it."""
@@ -43,10 +48,12 @@ class Place:
         return moment.isoformat()
 
     def id(self, what: str) -> str:
-        return derived_uuid("provesvar", self.person, str(self.position), what)
+        return derived_uuid(self.series, self.person, str(self.position), what)
 
     def result_id(self, item: int) -> str:
-        return str(300_000_000 + int(self.person[1:]) * 100_000 + self.position * 100 + item)
+        if self.series == SEED:
+            return str(300_000_000 + int(self.person[1:]) * 100_000 + self.position * 100 + item)
+        return str(1_000_000_000 + int(self.id("results")[:6], 16) * 100 + item)
 
 
 Kind = Callable[[Place], Sequence[ReportSpec]]

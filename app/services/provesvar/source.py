@@ -32,8 +32,7 @@ class ProvesvarSource:
 
     def objects(self, conn: Connection, person: Person) -> Sequence[ObjectFacts]:
         """Every report of the patient; its resources inherit its verdict (ruling R38)."""
-        stored = resources.parts(conn, self._owner(person))
-        return [ObjectFacts(key=part, ids=_object_ids(body)) for part, body in stored]
+        return objects_of(conn, self.sandbox, person)
 
     def search(self, conn: Connection, person: Person, dropped: frozenset[str]) -> Answer:
         """The searchset without the reports in ``dropped``; totals leave them out too."""
@@ -55,6 +54,17 @@ class ProvesvarSource:
 
     def _owner(self, person: Person) -> Owner:
         return Owner(self.sandbox, person.id, SERVICE)
+
+
+def objects_of(conn: Connection, sandbox: str, person: Person) -> Sequence[ObjectFacts]:
+    """Every stored report of a patient, as the policy judges them."""
+    stored = resources.parts(conn, Owner(sandbox, person.id, SERVICE))
+    return [ObjectFacts(key=part, ids=_object_ids(body)) for part, body in stored]
+
+
+def counts(conn: Connection, sandbox: str) -> dict[str, int]:
+    """How many reports are stored of each patient, by id: a number for who runs the sandbox, and no content."""
+    return resources.counts(conn, sandbox, SERVICE)
 
 
 def empty(base: str, search: Search, outcome: bytes) -> bytes:

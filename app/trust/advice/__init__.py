@@ -3,6 +3,6 @@
 from app.trust.advice.candidates import Registers
 from app.trust.advice.fixes import FIXES, Fix
 from app.trust.advice.model import Change, Part, Way
-from app.trust.advice.search import ways
+from app.trust.advice.search import granted, ways
 
-__all__ = ["FIXES", "Change", "Fix", "Part", "Registers", "Way", "ways"]
+__all__ = ["FIXES", "Change", "Fix", "Part", "Registers", "Way", "granted", "ways"]

@@ -1,4 +1,4 @@
-"""What to do about a refusal that comes before the policy is asked, or about a fault of the request: one row a reason."""
+"""What to do about a refusal from before the policy is asked, or about a fault of the request: one row a reason."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FIXES: Final[Mapping[Reason, Fix]] = MappingProxyType(
             "Log in at security level 4.",
         ),
         Reason.ORG_MISSING: Fix(
-            "Logg inn slik at tokenet bærer organisasjonsnumrene tjenesten krever (orgnr_parent, eventuelt orgnr_child).",
+            "Logg inn slik at tokenet bærer organisasjonsnumrene som kreves (orgnr_parent, eventuelt orgnr_child).",
             "Log in so that the token carries the organisation numbers demanded (orgnr_parent, or orgnr_child too).",
         ),
         Reason.ORG_RELATION: Fix(
@@ -83,7 +83,9 @@ FIXES: Final[Mapping[Reason, Fix]] = MappingProxyType(
             "Send the content type the service demands in Content-Type.",
         ),
         Reason.BODY_TOO_LARGE: Fix("Send en mindre melding.", "Send a smaller body."),
-        Reason.BODY_INVALID: Fix("Rett meldingen; årsaken over sier hva som er galt.", "Correct the body as said above."),
+        Reason.BODY_INVALID: Fix(
+            "Rett meldingen; årsaken over sier hva som er galt.", "Correct the body as said above."
+        ),
         Reason.PARAMETER_INVALID: Fix(
             "Rett søkeparameteren; årsaken over sier hvilken.",
             "Correct the search parameter; the detail above says which.",

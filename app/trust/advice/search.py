@@ -39,6 +39,11 @@ def ways(
     return tuple(way for _, way in _chosen(found)[:most])
 
 
+def granted(request: Request, objects: Sequence[ObjectFacts] = ()) -> bool:
+    """Whether the request is granted in full."""
+    return _judged(request, objects[:MOST_OBJECTS]).full
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     outcome: Outcome

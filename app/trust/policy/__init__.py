@@ -26,9 +26,15 @@ from app.trust.policy.model import (
     Verdict,
 )
 from app.trust.policy.services import (
+    CITIZEN_LOG,
     GENERIC,
+    KI_STATUS,
     KJ,
+    KJ_INDICATOR,
     KJ_LEGACY,
+    KJ_PORTAL,
+    KJ_PORTAL_PAGE,
+    KJ_SUMMARY,
     PJD,
     PLL,
     PLL_KJ,
@@ -42,9 +48,15 @@ from app.trust.policy.table import OBJECT_RULES, REQUEST_RULES, RULES
 
 __all__ = [
     "CARE_PURPOSES",
+    "CITIZEN_LOG",
     "GENERIC",
+    "KI_STATUS",
     "KJ",
+    "KJ_INDICATOR",
     "KJ_LEGACY",
+    "KJ_PORTAL",
+    "KJ_PORTAL_PAGE",
+    "KJ_SUMMARY",
     "OBJECT_RULES",
     "PJD",
     "PLL",

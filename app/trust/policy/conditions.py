@@ -137,6 +137,13 @@ def attest_actor_mismatch(request: Request) -> bool:
 # C. actor and purpose
 
 
+def organisation_not_connected(request: Request) -> bool:
+    """Organisations that the register does not know have access: published clients send such (C40)."""
+    if not request.service.kj_access_required:
+        return False
+    return any(org is not None and not org.kj_access for org in (request.facts.parent_org, request.facts.child_org))
+
+
 def hpr_not_authorised(request: Request) -> bool:
     """Known to the register without an active authorisation, or without the one claimed (R41)."""
     practitioner = request.facts.practitioner

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -17,6 +18,7 @@ from app.trust.policy.model import (
     READ_OPS,
     Dropped,
     FilterResult,
+    Needs,
     ObjectFacts,
     ObjectRule,
     ObjectVerdict,
@@ -52,6 +54,7 @@ _CHOSEN: Mapping[str, Outcome | None] = MappingProxyType(
 )
 _NEEDLESS = next(rule for rule in REQUEST_RULES if rule.id == "F3")
 _KEEP = ObjectVerdict(Verdict.KEEP)
+_NOTHING_JUDGED = FilterResult()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def decide(request: Request, *, mode: DecideMode = "first") -> Decision:
     Row F3 takes part only when ``request.elevated_adds`` is known; otherwise ``conclude`` judges it.
     """
     obligations = _AUDIT
-    for rule in _rules(request):
+    for rule in _rules_at_stake(request):
         if rule.when(request):
             outcome = _outcome(rule, request)
             obligations |= rule.obligations
@@ -123,6 +126,8 @@ def filter_objects(objects: Iterable[ObjectFacts], request: Request) -> FilterRe
     The keys must be unique; of two objects with one key the stricter verdict holds.
     """
     items = tuple(objects)
+    if not items:
+        return _NOTHING_JUDGED
     scene = make_scene(request, items)
     plain = not scene.settings and not scene.everything_denied
     verdicts: dict[str, ObjectVerdict] = {}
@@ -212,6 +217,25 @@ _STAGE_OF = {rule.id: (rule.stage, rule.text) for rule in OBJECT_RULES}
 def _rules(request: Request) -> tuple[RequestRule, ...]:
     table = _WITH_TOKEN if request.service.token_required else _WITHOUT_TOKEN
     return table[request.access.principal.channel]
+
+
+def _rules_at_stake(request: Request) -> tuple[RequestRule, ...]:
+    """The rows that can fire at all: most requests have no fault, and most patients no settings."""
+    return _able(
+        request.access.principal.channel,
+        request.service.token_required,
+        request.token_fault is not None,
+        bool(request.request_faults),
+        bool(request.facts.settings),
+    )
+
+
+@lru_cache(maxsize=64)
+def _able(
+    channel: Channel, token_required: bool, token_fault: bool, request_fault: bool, settings: bool
+) -> tuple[RequestRule, ...]:
+    given = {Needs.TOKEN_FAULT: token_fault, Needs.REQUEST_FAULT: request_fault, Needs.SETTING: settings}
+    return tuple(rule for rule in _rows_for(channel, token_required) if rule.needs is None or given[rule.needs])
 
 
 def _judge(rule: RequestRule, request: Request) -> RuleResult:

@@ -67,6 +67,14 @@ class Verdict(StrEnum):
     DROP = "DROP"
 
 
+class Needs(StrEnum):
+    """What a row cannot fire without: the attribute of the request, or of its facts, that must not be empty."""
+
+    TOKEN_FAULT = "token_fault"
+    REQUEST_FAULT = "request_faults"
+    SETTING = "settings"
+
+
 class Choice(StrEnum):
     """A row whose outcome the service chooses: the ``ServicePolicy`` attribute that holds the choice."""
 
@@ -97,6 +105,7 @@ class ServicePolicy:
     attest_max_age: int = 3600
     attest_future: int = 60
     # stage C
+    kj_access_required: bool = False  # the organisation must be connected to kjernejournal (S18)
     hpr_required: bool = True
     hpr_waived_with_basis: bool = False
     role_source: RoleSource = "none"
@@ -274,12 +283,14 @@ class RequestRule(Rule):
     """A row judged once per request. Without ``outcome`` and ``choice`` the request goes on, with obligations.
 
     ``hidden_in_ehds``: in ehds mode the answer is EMPTY and must look like "no data" (section 7.2, R10).
+    ``needs``: without it ``when`` never holds, so that the row need not be judged.
     """
 
     when: Callable[[Request], bool]
     outcome: Outcome | None = None
     choice: Choice | None = None
     hidden_in_ehds: bool = False
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,13 +72,31 @@ KJ = ServicePolicy(
     parent_under_12=READ_OPS,
 )
 
+KI_STATUS = replace(KJ, machine_ops=frozenset({"read"}), needless_elevation="continue")
+
+# One source of a summary: what is withheld is a section that says so, not a refusal (S17, S43).
+KJ_SUMMARY = replace(KJ, withheld="empty", reserved="empty")
+
 KJ_LEGACY = replace(
     KJ,
     org_child_required=False,
     role_source="register",
     any_block_denies=True,
     needless_elevation="error",
+    kj_access_required=True,
 )
+
+KJ_INDICATOR = replace(KJ_LEGACY, machine_ops=frozenset({"read"}), patient_unknown="continue")
+
+KJ_PORTAL = replace(
+    KJ_LEGACY,
+    attest="required",
+    role_source="header",
+    any_block_denies=False,
+    needless_elevation="continue",
+)
+
+KJ_PORTAL_PAGE = replace(KJ_PORTAL, attest="ignore")
 
 PLL = ServicePolicy(
     name="PLL",
@@ -103,6 +121,12 @@ PLL_KJ = replace(
     parent_12_15=frozenset(),
 )
 
+CITIZEN_LOG = ServicePolicy(
+    name="CITIZEN_LOG",
+    youth_service=True,
+    parent_under_12=READ_OPS,
+)
+
 SETTINGS = ServicePolicy(
     name="SETTINGS",
     patient_unknown="deny",
@@ -117,7 +141,10 @@ SERVICES: Mapping[str, ServicePolicy] = MappingProxyType(
         "PROBE": PROBE,
         "PJD": PJD,
         "KJ": KJ,
+        "KI_STATUS": KI_STATUS,
         "KJ_LEGACY": KJ_LEGACY,
+        "KJ_INDICATOR": KJ_INDICATOR,
+        "KJ_PORTAL": KJ_PORTAL,
         "PLL": PLL,
         "PLL_KJ": PLL_KJ,
         "SETTINGS": SETTINGS,

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from app.store import clients as client_store
 from app.store import grants as grant_store
-from app.store.engine import Connection
+from app.store.engine import Connection, ReplayKey
+from app.trust import recall
 from app.trust.dpop import Refuse, at_once
 from app.trust.jose import b64encode
+from app.trust.recall import Data
 from app.trust.sts.clients import Client, Profile
 from app.trust.sts.context import Context, Tolerance
 from app.trust.sts.errors import StsError
@@ -66,16 +68,13 @@ async def examine(context: Context, text: str, sent: str | None, refuse: Refuse)
     client_id, jti = _identity(jwt.claims, sent, refuse)
     key = f"{len(client_id)}:{client_id}{jti}"
     sandbox = context.sandbox.id
-    client, state = await context.core.store.read(
-        lambda conn: (
-            client_store.find(conn, sandbox, client_id),
-            grant_store.assertion_state(conn, sandbox, key),
-        )
-    )
-    if client is None:
-        refuse(StsError(_ERROR, "unknown client", found=client_id, expected="a client of this sandbox"))
+    client = await _client(context, client_id)
+    state = await context.core.store.read_one(lambda conn: grant_store.assertion_state(conn, sandbox, key))
+    if client is None or not context.knows(client):
+        refuse(StsError(_ERROR, "unknown client", found=client_id, expected="a client of this sandbox, not blocked"))
         return None
     context.trail.client_id = client_id
+    context.trail.notes["assertion"] = _told(key, jwt.claims)
     profile = context.profile_of(client)
     tolerance = Tolerance(context, profile, _ERROR, refuse)
     check_signature(jwt, client, tolerance)
@@ -96,8 +95,29 @@ def settle(conn: Connection, sandbox: str, caller: Caller, *, challenged: bool =
     return grant_store.settle_assertion(conn, sandbox, caller.key, state, caller.until, expected=caller.state)
 
 
+def first_use(sandbox: str, caller: Caller) -> ReplayKey | None:
+    """What ``settle`` claims when that is all it does: nothing was known of the assertion."""
+    if caller.state is not None:
+        return None
+    return grant_store.assertion_key(sandbox, caller.key, _USED, caller.until)
+
+
 def replayed() -> StsError:
     return StsError(_ERROR, REPLAYED)
+
+
+async def _client(context: Context, client_id: str) -> Client | None:
+    sandbox = context.sandbox
+
+    def find(data: Data) -> Client | None:
+        key = ("client", sandbox.id, client_id)
+        return data.get(key, lambda conn: client_store.find(conn, sandbox.id, client_id), _is_known)
+
+    return await recall.over(context.core, sandbox.stamp, find)
+
+
+def _is_known(client: Client | None) -> bool:
+    return client is not None
 
 
 def _identity(claims: Mapping[str, Any], sent: str | None, refuse: Refuse) -> tuple[str, str]:
@@ -112,6 +132,12 @@ def _identity(claims: Mapping[str, Any], sent: str | None, refuse: Refuse) -> tu
         text = f"the client assertion needs a jti of at most {_MAX_JTI} characters"
         refuse(StsError(_ERROR, text, found=jti, expected="a new jti in each assertion"))
     return str(issuer or subject or "")[:_MAX_JTI], str(jti or "")[:_MAX_JTI]
+
+
+def _told(key: str, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """What the journal tells of an assertion: which one it was, in a way that cannot be undone, and its times."""
+    digest = b64encode(hashlib.sha256(key.encode()).digest()[:9])
+    return {"ref": digest, "iat": claims.get("iat"), "exp": claims.get("exp")}
 
 
 def _check_typ(typ: object, tolerance: Tolerance) -> None:

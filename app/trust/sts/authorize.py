@@ -67,7 +67,7 @@ async def authorize(
         raise StsError("invalid_request", "client_id is missing")
     sandbox = context.sandbox.id
     client = await core.store.read(lambda conn: client_store.find(conn, sandbox, client_id))
-    if client is None:
+    if client is None or not context.knows(client):
         raise StsError("unauthorized_client", "unknown client")
     trail.client_id = client_id
     uri = parameters.get("request_uri")

@@ -8,7 +8,17 @@ from typing import Any, Final, Literal, get_args
 
 from app.directory import API_BY_SCOPE, APIS, Api
 from app.errors import Reason, Refusal
-from app.trust.jose import JoseError, import_key, public_members
+from app.trust.cache import BoundedCache
+from app.trust.jose import JoseError, Key, import_key, public_members
+from app.trust.sts.registered import (
+    ClientClaim,
+    KeyNote,
+    UnsignedTerms,
+    dump_all,
+    read_claims,
+    read_key_notes,
+    read_terms,
+)
 
 Tenancy = Literal["none", "single-tenant", "multi-tenant"]
 Profile = Literal["lenient", "strict"]
@@ -55,6 +65,11 @@ class Client:
     ``children`` the sub-units the former may act for, ``delegations`` the legal entities that delegated to the
     latter. ``audiences`` are the APIs this client itself is, for token exchange. ``profile`` overrides the
     sandbox's (ruling C1). ``access_token_seconds`` overrides the setting of that name. ``jwks`` are public JWKs.
+
+    What Selvbetjening keeps of it: ``keys`` are notes on some of ``jwks``; ``claims`` the client's own claims;
+    ``pending_scopes`` those an API's owner has not granted; ``unsigned_terms`` what delegations lack;
+    ``template`` the client system it was made from; ``made`` when, in epoch seconds. A ``blocked`` client is
+    unknown to the issuer.
     """
 
     id: str
@@ -74,6 +89,13 @@ class Client:
     profile: Profile | None = None
     access_token_seconds: int | None = None
     jwks: tuple[Mapping[str, Any], ...] = ()
+    keys: tuple[KeyNote, ...] = ()
+    claims: tuple[ClientClaim, ...] = ()
+    pending_scopes: tuple[str, ...] = ()
+    unsigned_terms: tuple[UnsignedTerms, ...] = ()
+    template: str | None = None
+    made: float | None = None
+    blocked: bool = False
 
     @property
     def known_organisations(self) -> frozenset[str]:
@@ -101,7 +123,27 @@ class Client:
             "profile": self.profile,
             "access_token_seconds": self.access_token_seconds,
             "jwks": [dict(jwk) for jwk in self.jwks],
+            "keys": dump_all(self.keys),
+            "claims": dump_all(self.claims),
+            "pending_scopes": list(self.pending_scopes),
+            "unsigned_terms": dump_all(self.unsigned_terms),
+            "template": self.template,
+            "made": self.made,
+            "blocked": self.blocked,
         }
+
+    def known_at(self, now: float, delay: float) -> bool:
+        """Whether the issuer knows the client: not when blocked, nor younger than ``delay`` seconds."""
+        return not self.blocked and (self.made is None or now >= self.made + delay)
+
+    def usable_jwks(
+        self, now: float, delay: float, cache: BoundedCache[tuple[str, ...], Key] | None = None
+    ) -> tuple[Mapping[str, Any], ...]:
+        """The keys that hold at ``now``: not expired, and not younger than ``delay`` seconds."""
+        if not self.keys:
+            return self.jwks
+        notes = {note.thumbprint: note for note in self.keys}
+        return tuple(jwk for jwk in self.jwks if _holds(notes.get(import_key(jwk, cache).thumbprint), now, delay))
 
 
 def load_client(body: Mapping[str, Any]) -> Client:
@@ -117,6 +159,10 @@ def load_client(body: Mapping[str, Any]) -> Client:
             "post_logout_redirect_uris": tuple(body["post_logout_redirect_uris"]),
             "audiences": frozenset(body["audiences"]),
             "jwks": tuple(body["jwks"]),
+            "keys": tuple(KeyNote(**note) for note in body.get("keys", ())),
+            "claims": tuple(ClientClaim(**claim) for claim in body.get("claims", ())),
+            "pending_scopes": tuple(body.get("pending_scopes", ())),
+            "unsigned_terms": tuple(UnsignedTerms(**terms) for terms in body.get("unsigned_terms", ())),
         }
     )
 
@@ -158,6 +204,13 @@ def read_client(value: object) -> Client:
         profile=_choice(value, "profile", (*get_args(Profile), None), None),
         access_token_seconds=seconds,
         jwks=_jwks(value.get("jwks", [])),
+        keys=read_key_notes(value.get("keys", [])),
+        claims=read_claims(value.get("claims", [])),
+        pending_scopes=_texts(value, "pending_scopes"),
+        unsigned_terms=read_terms(value.get("unsigned_terms", [])),
+        template=_text(value, "template"),
+        made=_time(value.get("made")),
+        blocked=_choice(value, "blocked", (True, False), False) is True,
     )
 
 
@@ -207,6 +260,8 @@ SEEDED: Final[tuple[Client, ...]] = (
         tenancy="multi-tenant",
         orgnr_supplier=_KLAR_SKY,
         delegations=(_LETT_BAKKE, _STODIG),
+        # One delegator has not signed the terms of one API, so that a rejected scope can be seen (SB-37).
+        unsigned_terms=(UnsignedTerms(_STODIG, "nhn:parek"),),
     ),
     Client(
         "sandkasse-maskin",
@@ -229,6 +284,12 @@ SEEDED: Final[tuple[Client, ...]] = (
     ),
 )
 """The clients every sandbox starts with; their keys are made at first start (rulings R23, R24)."""
+
+
+def _holds(note: KeyNote | None, now: float, delay: float) -> bool:
+    if note is None:
+        return True
+    return (note.expires is None or now < note.expires) and (note.made is None or now >= note.made + delay)
 
 
 def _jwks(value: object) -> tuple[Mapping[str, Any], ...]:
@@ -263,6 +324,12 @@ def _texts(value: Mapping[str, Any], name: str, default: tuple[str, ...] = ()) -
     ):
         raise _invalid(f"{name} must be a list of at most {_MAX_ITEMS} texts")
     return tuple(dict.fromkeys(texts))
+
+
+def _time(value: object) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11):
+        raise _invalid("made must be a time in epoch seconds")
+    return value
 
 
 def _choice(value: Mapping[str, Any], name: str, choices: tuple[Any, ...], default: Any) -> Any:

@@ -48,6 +48,10 @@ class Context:
     def profile_of(self, client: Client) -> Profile:
         return client.profile or self.settings.profile
 
+    def knows(self, client: Client) -> bool:
+        """Whether a registered client is one for the issuer now: a blocked or a very new one is not."""
+        return client.known_at(self.moment.sandbox, self.settings.activation_delay)
+
     def note(self, code: str, text: str, level: str = "note") -> None:
         self.trail.note(code, text, level=level)
 

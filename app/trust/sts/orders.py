@@ -15,7 +15,8 @@ from app.directory import BY_NAME, AccessRule
 from app.errors import Reason, Refusal
 from app.ids import new_uuid
 from app.store import clients
-from app.trust.jose import access_token_hash, generate_key, import_key, public_members, sign
+from app.trust.jose import Key, access_token_hash, generate_key, import_key, public_members, sign
+from app.trust.sts.broken import remake
 from app.trust.sts.clients import Client
 from app.trust.sts.context import Context
 from app.trust.sts.errors import StsError
@@ -24,6 +25,7 @@ from app.trust.sts.scopes import check_scopes
 from app.trust.sts.structures import Structure
 from app.trust.sts.subject import Subject
 from app.trust.sts.tokens import mint
+from app.trust.sts.ttt_request import TttError
 from app.trust.trail import Trail
 
 ATTEST: Final = "nhn:tillitsrammeverk:parameters"
@@ -37,7 +39,7 @@ _SHORT_FORM: Final = frozenset({"purpose", "decision_ref", "user_selected", "aut
 
 async def fill_order(core: Core, trail: Trail, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
     """Mint what is ``wanted``: any of ``persona`` (a login hint, R26), ``client``, ``scopes``, ``method``, ``url``,
-    ``attest``. Without scopes the service at ``url`` decides them.
+    ``attest``, ``claims``, ``fault``. Without scopes the service at ``url`` decides them.
 
     Gives ``access_token``, ``token_type``, ``expires_in``, ``claims``, ``dpop_key`` (private JWK) and, with
     ``url``, ``headers`` for one request. Raises ``Refusal``: NOT_FOUND for an unknown client or persona,
@@ -48,6 +50,8 @@ async def fill_order(core: Core, trail: Trail, wanted: Mapping[str, Any]) -> Map
         return await _filled(context, wanted)
     except StsError as error:
         raise Refusal(Reason.CONTENT_INVALID, f"{error.error}: {error.description}") from error
+    except TttError as error:
+        raise Refusal(Reason.CONTENT_INVALID, str(error), extra={"pointer": "/fault"}) from error
 
 
 async def _filled(context: Context, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -70,27 +74,44 @@ async def _filled(context: Context, wanted: Mapping[str, Any]) -> Mapping[str, A
         structures=structures,
         jkt=key.thumbprint if bound else None,
     )
+    token, proof, method, url = made.token, "", wanted.get("method") or "GET", wanted.get("url")
+    if wanted.get("claims") or wanted.get("fault"):
+        remade = await remake(
+            core,
+            context.trail,
+            made.claims,
+            jwk,
+            changes=wanted.get("claims") or {},
+            fault=wanted.get("fault"),
+            proof_for=(method, str(url)) if bound and url else None,
+        )
+        token, proof = remade.token, remade.proof
+    elif bound and url:
+        proof = _proof(context, jwk, key, token, method, str(url))
     answer: dict[str, Any] = {
-        "access_token": made.token,
+        "access_token": token,
         "token_type": "DPoP" if bound else "Bearer",
         "expires_in": made.expires_in,
-        "claims": dict(made.claims),
+        "claims": {**made.claims, **(wanted.get("claims") or {})},
     }
     if bound:
         answer["dpop_key"] = jwk
-    if wanted.get("url"):
-        answer["headers"] = {"Authorization": f"{answer['token_type']} {made.token}"}
+    if url:
+        answer["headers"] = {"Authorization": f"{answer['token_type']} {token}"}
         if bound:
-            proof = {
-                "jti": new_uuid(core.ids),
-                "htm": wanted.get("method") or "GET",
-                "htu": str(wanted["url"]).partition("?")[0].partition("#")[0],
-                "iat": int(context.moment.real),
-                "ath": access_token_hash(made.token),
-            }
-            header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": public_members(jwk)}
-            answer["headers"]["DPoP"] = sign(header, proof, key)
+            answer["headers"]["DPoP"] = proof
     return answer
+
+
+def _proof(context: Context, jwk: Mapping[str, Any], key: Key, token: str, method: str, url: str) -> str:
+    claims = {
+        "jti": new_uuid(context.core.ids),
+        "htm": method,
+        "htu": url.partition("?")[0].partition("#")[0],
+        "iat": int(context.moment.real),
+        "ath": access_token_hash(token),
+    }
+    return sign({"typ": "dpop+jwt", "alg": "ES256", "jwk": public_members(jwk)}, claims, key)
 
 
 async def _client(context: Context, client_id: str) -> Client:
@@ -121,8 +142,11 @@ def _rule_at(url: object) -> AccessRule | None:
 
 
 def _scopes_of(rule: AccessRule | None, person: bool) -> tuple[str, ...]:
-    chosen = _DEFAULT_SCOPE if rule is None else rule.grants[0][1]
-    return (*_LOGIN_SCOPES, chosen) if person else (chosen,)
+    if rule is None:
+        chosen: tuple[str, ...] = (_DEFAULT_SCOPE,)
+    else:
+        chosen = tuple(scope for _, scope in (rule.grants if rule.every_scope else rule.grants[:1]))
+    return (*_LOGIN_SCOPES, *chosen) if person else chosen
 
 
 def _structures(

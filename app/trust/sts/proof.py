@@ -11,9 +11,9 @@ from app.trust.sts.clients import Client
 from app.trust.sts.context import Context
 from app.trust.sts.errors import StsError
 
-_PAST: Final = 60.0
-_AHEAD: Final = 5.0
-REPLAY_SECONDS: Final = _PAST + _AHEAD
+PAST: Final = 60.0
+AHEAD: Final = 5.0
+REPLAY_SECONDS: Final = PAST + AHEAD
 CHALLENGE: Final = "use_dpop_nonce"
 
 
@@ -30,7 +30,8 @@ def read(context: Context, values: tuple[str, ...], method: str) -> Proof | None
             max_bytes=context.settings.max_jwt_bytes,
             note=context.note,
         )
-        check_window(proof, context.moment, _PAST, _AHEAD)
+        context.trail.proof = dict(proof.claims)
+        check_window(proof, context.moment, PAST, AHEAD)
     except ProofFault as fault:
         raise StsError("invalid_dpop_proof", fault.text) from fault
     return proof

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -72,26 +72,22 @@ async def read_request(context: Context, client: Client, parameters: Parameters,
     if conflicts:
         context.note("C19", "the request object and the form differ in " + ", ".join(conflicts))
     redirect_uri = check_redirect(client, merged.get("redirect_uri"))
-    if CODE not in client.grants:
-        raise StsError("unauthorized_client", "the client may not use authorization_code")
-    if merged.get("response_type") != "code":
-        raise StsError("unsupported_response_type", "response_type must be code")
+    _check_grant(client, merged)
+    _check_response_type(client, merged)
     scopes = merged.scopes()
     check_scopes(client, scopes)
     if "offline_access" in scopes and REFRESH not in client.grants:
         raise StsError("invalid_scope", "the client may not use refresh tokens")
     resources = merged.every("resource")
     check_resources(scopes, resources)
-    mode = merged.get("response_mode") or "query"
-    if mode not in RESPONSE_MODES:
-        raise StsError(_ERROR, "response_mode must be one of " + ", ".join(RESPONSE_MODES))
+    _check_response_mode(client, merged)
     request = AuthRequest(
         client_id=client.id,
         redirect_uri=redirect_uri,
         scopes=scopes,
         code_challenge=_challenge(merged),
         received=(context.moment.real, context.moment.sandbox),
-        response_mode=mode,
+        response_mode=merged.get("response_mode") or "query",
         state=_bounded(merged, "state"),
         nonce=_bounded(merged, "nonce"),
         resources=resources,
@@ -110,6 +106,21 @@ def is_loopback(uri: str) -> bool:
         return parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK and "@" not in parts.netloc
     except ValueError:
         return False
+
+
+def _check_grant(client: Client, _parameters: Parameters) -> None:
+    if CODE not in client.grants:
+        raise StsError("unauthorized_client", "the client may not use authorization_code")
+
+
+def _check_response_type(_client: Client, parameters: Parameters) -> None:
+    if parameters.get("response_type") != "code":
+        raise StsError("unsupported_response_type", "response_type must be code")
+
+
+def _check_response_mode(_client: Client, parameters: Parameters) -> None:
+    if (parameters.get("response_mode") or "query") not in RESPONSE_MODES:
+        raise StsError(_ERROR, "response_mode must be one of " + ", ".join(RESPONSE_MODES))
 
 
 _OVERLAID: Final = (
@@ -192,3 +203,17 @@ def _login(context: Context, parameters: Parameters) -> str | None:
     if hint is not None and len(hint) > _MAX_HINT:
         raise StsError(_ERROR, f"login_hint is longer than {_MAX_HINT} characters")
     return hint
+
+
+CHECKS: Final[tuple[Callable[[Client, Parameters], object], ...]] = (
+    lambda client, parameters: check_redirect(client, parameters.get("redirect_uri")),
+    _check_grant,
+    _check_response_type,
+    lambda client, parameters: check_scopes(client, parameters.scopes()),
+    lambda _client, parameters: check_resources(parameters.scopes(), parameters.every("resource")),
+    _check_response_mode,
+    lambda _client, parameters: _challenge(parameters),
+    lambda _client, parameters: _bounded(parameters, "state"),
+    lambda _client, parameters: _bounded(parameters, "nonce"),
+)
+"""The checks of plain parameters, each by itself, for telling all that is wrong (ruling R63)."""

@@ -44,6 +44,16 @@ def narrow(scopes: Sequence[str], resources: Sequence[str]) -> tuple[str, ...]:
     return tuple(scope for scope in scopes if (api := api_of(scope)) is None or api.audience in resources)
 
 
+def signed_terms(client: Client, parent: str | None, scopes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of ``scopes`` whose terms the organisation ``parent`` has signed, and those it has not.
+
+    The latter are answered as ``rejected_scope``, not refused (selvbetjening.md section 3.7).
+    """
+    unsigned = {terms.audience for terms in client.unsigned_terms if terms.delegator == parent}
+    rejected = [scope for scope in scopes if (api := api_of(scope)) is not None and api.audience in unsigned]
+    return tuple(scope for scope in scopes if scope not in rejected), tuple(rejected)
+
+
 def apis_of(scopes: Sequence[str]) -> tuple[Api, ...]:
     """The APIs that ``scopes`` belong to, in the order they come."""
     found = {api.audience: api for scope in scopes if (api := api_of(scope)) is not None}

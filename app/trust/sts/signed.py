@@ -27,10 +27,11 @@ def read_jwt(context: Context, text: str, error: str) -> Jwt:
 
 def check_signature(jwt: Jwt, client: Client, tolerance: Tolerance) -> None:
     """Find the key of ``client`` that signed ``jwt`` (rulings C10, C11). Raises ``StsError`` when none did."""
-    kid = jwt.header.get("kid")
-    named = [jwk for jwk in client.jwks if kid is not None and jwk.get("kid") == kid]
-    for jwk in named or client.jwks:
-        if _signed_with(jwt, jwk, tolerance.context):
+    kid, context = jwt.header.get("kid"), tolerance.context
+    jwks = client.usable_jwks(context.moment.sandbox, context.settings.activation_delay, context.core.keys)
+    named = [jwk for jwk in jwks if kid is not None and jwk.get("kid") == kid]
+    for jwk in named or jwks:
+        if _signed_with(jwt, jwk, context):
             if kid is not None and not named:
                 tolerance.note("C10", "the JWT names a key that is not the client's; the client's keys were tried")
             if jwk.get("alg") not in (None, jwt.header["alg"]):

@@ -5,13 +5,12 @@ The API decides which claims its access token carries; granted identity scopes a
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
-
-import anyio.to_thread
 
 from app.core import Core
 from app.ids import new_hex
@@ -93,7 +92,10 @@ _CLIENT_CLAIMS_OF_SCOPE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one access token is about. ``jkt`` binds it to a key; ``act`` names the client that exchanged it."""
+    """What one access token is about. ``jkt`` binds it to a key; ``act`` names the client that exchanged it.
+
+    ``rejected`` are scopes that were asked for and are not in it, the terms not being signed.
+    """
 
     client: Client
     scopes: tuple[str, ...]
@@ -101,6 +103,7 @@ class Content:
     enriched: Enriched
     jkt: str | None = None
     act: Mapping[str, str] | None = None
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,8 @@ async def access_token(context: Context, content: Content) -> Minted:
     seconds = content.client.access_token_seconds or context.settings.access_token_seconds
     claims = _dated(context, seconds) | access_claims(content) | {"jti": new_hex(context.core.ids)}
     # An RSA signature takes most of a millisecond and lets other threads in meanwhile: not on the event loop.
-    signed = await anyio.to_thread.run_sync(sign, key.header("at+jwt"), claims, key.key)
+    loop = asyncio.get_running_loop()
+    signed = await loop.run_in_executor(None, sign, key.header("at+jwt"), claims, key.key)
     return Minted(signed, claims, seconds)
 
 
@@ -179,6 +183,7 @@ def access_claims(content: Content) -> dict[str, Any]:
     for scope in content.scopes:
         for claim in _CLIENT_CLAIMS_OF_SCOPE.get(scope, ()):
             claims[claim] = _CLIENT_CLAIMS[claim](content.client)
+    claims |= own_claims(content.client, {api.audience for api in apis})
     if content.enriched.attest is not None and any(api.attest for api in apis):
         claims[ATTEST] = content.enriched.attest
     if content.enriched.journal_id is not None:
@@ -186,6 +191,15 @@ def access_claims(content: Content) -> dict[str, Any]:
     if content.act is not None:
         claims["act"] = dict(content.act)
     return claims
+
+
+def own_claims(client: Client, audiences: Collection[str]) -> dict[str, str]:
+    """The client's approved claims for ``audiences``; one whose name begins with no audience goes to every API."""
+    return {
+        claim.type: claim.active
+        for claim in client.claims
+        if claim.active is not None and (":" not in claim.type or claim.type.partition("/")[0] in audiences)
+    }
 
 
 def login_claims(subject: Subject) -> dict[str, Any]:

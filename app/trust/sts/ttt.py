@@ -26,6 +26,7 @@ from app.trust.sts.ttt_request import (
     TOKEN_FAULTS,
     ProofRequest,
     TokenRequest,
+    TttError,
     read_key,
 )
 
@@ -68,7 +69,12 @@ def needs_foreign_key(request: TokenRequest) -> bool:
 
 def build(request: TokenRequest, world: World, keys: Keys) -> Built:
     """Make the token, with the faults asked for, and the proof that goes with it. Raises ``TttError``."""
-    claims = token_claims(request, world)
+    return rebuild(token_claims(request, world), request, world, keys)
+
+
+def rebuild(given: Mapping[str, Any], request: TokenRequest, world: World, keys: Keys) -> Built:
+    """A token of the ``given`` claims with the faults and the proof of ``request``. Raises ``TttError``."""
+    claims = dict(given)
     jwk = (request.proof.jwk if request.proof is not None else None) or keys.proof
     key = read_key(jwk, "privateKeyForProofCreation")
     if request.proof is not None:
@@ -105,6 +111,19 @@ def faults_for(request: TokenRequest, attest_max_age: int) -> list[Fault]:
     if request.attest is not None:
         rows += [*_ATTEST_ROWS, _stale(attest_max_age)]
     return rows
+
+
+def fault_named(name: str) -> Fault:
+    """The row of that name among those of tokens and proofs. Raises ``TttError`` with the names there are."""
+    rows = {fault.name: fault for fault in (*_TOKEN_ROWS, *_PROOF_ROWS)}
+    if name not in rows:
+        raise TttError(f"no fault of that name; known are {', '.join(rows)}")
+    return rows[name]
+
+
+def is_proof_fault(name: str) -> bool:
+    """Whether the fault of that name is one of the proof."""
+    return any(fault.name == name for fault in _PROOF_ROWS)
 
 
 # ---- the table of faults ----

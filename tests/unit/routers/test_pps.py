@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
 from app import identity
 from app.routers import pps, pps_sandbox
+from app.sandboxes import manager
 from app.sandboxes.state import DEFAULT
 from app.services.provesvar import errors, seed
-from app.store import registers
+from app.store import privacy, registers
+from app.store.engine import Store
 from app.trust.facts import Setting, SettingKind
 from tests.conformance.pps_kit import (
     H02,
@@ -35,7 +38,7 @@ from tests.conformance.pps_kit import (
     outcome,
     refused,
 )
-from tests.unit.trust.gate_kit import ABSENT, attest, proof
+from tests.unit.trust.gate_kit import ABSENT, NOW, attest, proof
 
 H08_PID, H08 = "18885849179", "222250108"
 NO_HPR = {"hpr": ABSENT, "pid": P13}
@@ -406,3 +409,49 @@ def test_refusals_have_a_short_cause(world: PpsWorld) -> None:
     issue = outcome(world.search({"_id": "abc"}))
     assert issue["diagnostics"] == "_id: must be a GUID"
     assert issue["details"] == {"text": "Et søkeparameter har ugyldig verdi"}
+
+
+# what is remembered between requests
+
+
+def total(answer: httpx.Response) -> int:
+    assert answer.status_code == 200, answer.text
+    found: int = answer.json()["total"]
+    return found
+
+
+def test_what_another_process_changes_is_seen_by_the_next_request(own: PpsWorld) -> None:
+    """Two stores on one file: what this one remembers is good only as long as the other changes nothing."""
+    before = [total(own.search()), total(own.search())]
+    other = Store(own.core.settings.database_url, own.core.clock)
+    block = Setting("b", "PPS", SettingKind.GENERAL_BLOCK)
+    other.write_now(lambda conn: privacy.put_setting(conn, DEFAULT, "P01", block, NOW))
+    blocked(own.search(), "General")
+    other.write_now(lambda conn: privacy.remove_setting(conn, DEFAULT, "P01", "b"))
+    assert [total(own.search()), *before] == [before[0]] * 3
+    other.write_now(lambda conn: privacy.purge(conn, DEFAULT, "P01", "PPS"))
+    nothing(own.search())
+    other.close()
+
+
+def test_a_setting_begins_and_ends_though_nothing_is_written(own: PpsWorld) -> None:
+    block = Setting("b", "PPS", SettingKind.GENERAL_BLOCK, active_from=NOW + 5, active_to=NOW + 10)
+    own.set("P01", block)
+    seen = total(own.search())
+    for later, expected in ((4.0, True), (5.0, False), (9.0, False), (10.0, True)):
+        own.run(manager.move_clock(own.core, DEFAULT, manager.ClockChange(to=NOW + later, frozen=True)))
+        if expected:
+            assert total(own.search()) == seen
+        else:
+            blocked(own.search(), "General")
+
+
+def test_an_answer_is_remembered_for_its_own_address_and_search(own: PpsWorld) -> None:
+    answers = [own.search({"_count": "1"}), own.search(), own.search({"_count": "1"}), own.search(version="v1")]
+    assert [link(answer, "self") for answer in answers] == [
+        f"{HOST}/pps/v2/DiagnosticReport/_search?_count=1",
+        f"{HOST}/pps/v2/DiagnosticReport/_search",
+        f"{HOST}/pps/v2/DiagnosticReport/_search?_count=1",
+        f"{HOST}/pps/DiagnosticReport/_search",
+    ]
+    assert answers[0].content == answers[2].content

@@ -62,8 +62,8 @@ async def test_pages(service: Service) -> None:
     docs = await service.http.get("/docs")
     assert f"{BASE}/openapi/pps-v2.json" in docs.text
     page = await service.http.get("/docs/pps-v2")
-    assert 'data-url="http://localhost:8000/openapi/pps-v2.json"' in page.text
-    for path in ("/static/swagger/swagger-ui-bundle.js", "/static/sandkasse.css", "/static/swagger-start.js"):
+    assert 'data-config="http://localhost:8000/docs/pps-v2/explorer.json?lang=nb"' in page.text
+    for path in ("/static/swagger/swagger-ui-bundle.js", "/static/sandkasse.css", "/static/explorer/main.js"):
         assert (await service.http.get(path)).status_code == 200
     assert (await service.http.get("/healthz")).json() == {"status": "ok"}
 

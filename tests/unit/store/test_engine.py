@@ -54,6 +54,17 @@ async def test_a_key_passes_once(store: Store) -> None:
     assert audit_rows(store) == []
 
 
+async def test_a_refused_unit_tells_which_keys_were_used_and_uses_up_the_others(store: Store) -> None:
+    other = ReplayKey("s", "assertion", "b", 2000.0, "used")
+    await store.commit(Unit(replay=(key("a"),)))
+    with pytest.raises(Replayed) as caught:
+        await store.commit(Unit(replay=(key("a"), other)))
+    assert caught.value.kinds == {"dpop"}
+    with pytest.raises(Replayed) as caught:
+        await store.commit(Unit(replay=(key("c"), other)))
+    assert caught.value.kinds == {"assertion"}
+
+
 async def test_the_same_key_twice_at_once_passes_once(store: Store) -> None:
     outcomes = await asyncio.gather(
         *(store.commit(Unit(replay=(key("a"),), audit=(entry(str(n)),))) for n in range(50)), return_exceptions=True
@@ -160,7 +171,7 @@ def test_sweep_forgets_expired_keys_and_old_exchanges(store: Store) -> None:
                 for n in range(10)
             ],
         )
-        sweep(conn, 5.0, 3)
+        sweep(conn, 5.0, 2.0)
 
     store.write_now(fill)
 
@@ -168,4 +179,4 @@ def test_sweep_forgets_expired_keys_and_old_exchanges(store: Store) -> None:
         return store.read_now(lambda conn: conn.execute(select(func.count()).select_from(table)).scalar_one())
 
     assert count(tables.replay) == 5
-    assert count(tables.exchange) == 3
+    assert count(tables.exchange) == 7

@@ -9,7 +9,7 @@ import pytest
 
 from app.clock import Moment
 from app.trust.cache import BoundedCache
-from app.trust.dpop import Proof, ProofFault, check_window, read_proof, same_url
+from app.trust.dpop import Proof, ProofFault, check_window, judge_proof, read_proof, same_url
 from app.trust.jose import Key, b64encode, generate_key, import_key, public_members, sign
 
 URL = "http://localhost:8000/pps/v2/DiagnosticReport/_search"
@@ -31,7 +31,16 @@ def proof(header: Mapping[str, Any] | None = None, **claims: Any) -> str:
 
 
 def read(*values: str, **more: Any) -> Proof:
-    return read_proof(values, method="POST", url=URL, **more)
+    """As the wire reads it; the first of all the faults that explanations tell of must be the wire's (R63)."""
+    faults: list[Exception] = []
+    judge_proof(values, faults.append, method="POST", url=URL, **{**more, "note": None})
+    try:
+        found = read_proof(values, method="POST", url=URL, **more)
+    except ProofFault as fault:
+        assert str(faults[0]) == fault.text
+        raise
+    assert faults == []
+    return found
 
 
 def test_a_good_proof() -> None:

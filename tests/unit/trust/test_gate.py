@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.store.engine import Store
 from app.trust import issuer_keys
 from app.trust.attest import UNREADABLE
-from app.trust.gate import Authenticated, Credentials, authenticate, challenge
+from app.trust.gate import Authenticated, Credentials, authenticate, challenge, examine, refusal_of
 from app.trust.jose import Key, generate_key
 from app.trust.principal import Finding
 from app.trust.trail import Trail
@@ -70,8 +70,14 @@ def refused(
     at: Trail | None = None,
     method: str = "GET",
 ) -> Refusal:
+    """The refusal of the wire, which must be the first of all the faults that explanations tell of (R63)."""
+    faults: list[Exception] = []
+    asyncio.run(examine(core, Trail((at or trail()).call), rule, credentials, method, faults.append))
     with pytest.raises(Refusal) as caught:
         passed(core, credentials, rule, at, method)
+    first = faults[0]
+    told = first if isinstance(first, Refusal) else refusal_of(first, "DPoP")  # type: ignore[arg-type]
+    assert (told.reason, told.detail) == (caught.value.reason, caught.value.detail)
     return caught.value
 
 

@@ -46,6 +46,18 @@ def test_what_is_no_jwt_is_refused(token: str) -> None:
         jose.parse(token)
 
 
+@pytest.mark.parametrize("filling", ["", "x" * 2_000])
+def test_a_header_is_read_whether_it_can_be_remembered_or_not(filling: str) -> None:
+    token = compact({"alg": "ES256", "kid": filling}, {"a": 1}, "AAAA")
+    assert [jose.parse(token).header["kid"] for _ in range(2)] == [filling, filling]
+    assert jose.parse(token).signing_input == token.removesuffix(".AAAA").encode()
+
+
+@given(st.binary())
+def test_what_is_encoded_is_decoded(data: bytes) -> None:
+    assert jose.b64decode(jose.b64encode(data)) == data
+
+
 @given(st.text())
 def test_parsing_never_fails_otherwise(token: str) -> None:
     try:

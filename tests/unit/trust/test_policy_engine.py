@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import runpy
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -185,9 +184,8 @@ def test_the_document_names_every_row_and_service() -> None:
     assert all(f" {name} |" in text for name in SERVICES)
 
 
-def test_the_document_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", out)
-    monkeypatch.delitem(sys.modules, "app.trust.policy_docs")
-    runpy.run_module("app.trust.policy_docs", run_name="__main__")
-    assert out.getvalue() == policy_docs.render()
+def test_the_document_is_printed() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "app.trust.policy_docs"], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout == policy_docs.render()

@@ -15,6 +15,7 @@ from app.trust.facts import Fullmakt, PractitionerRecord, SettingKind
 from app.trust.policy import (
     GENERIC,
     KJ,
+    KJ_INDICATOR,
     KJ_LEGACY,
     PJD,
     PLL,
@@ -86,6 +87,7 @@ ORGANISATION = setting(SettingKind.ORG_BLOCK, subjects=orgnr(O02.orgnr, O04.orgn
 MODULE = setting(SettingKind.MODULE_RESTRICTION, code="KRITISK_INFO")
 NO_ACCESS = setting(SettingKind.OWN_ACCESS_REMOVED)
 NO_AUTHORISATION = PractitionerRecord("H08", "222250108", "02828049251")
+NO_KJ = replace(O03, kj_access=False)
 ROLES = replace(GENERIC, role_source="register", roles_allowed=frozenset({"LE"}))
 CORESIDENT = replace(PPS, parent_same_address_rule="only_coresident")
 GUARDED = replace(PPS, guardians=True)
@@ -202,6 +204,14 @@ CASES = [
     Case("B7", attested(hpr=H02.hpr), attested(hpr=None), DENY),
     Case("B7", attested(hpr=None, practitioner_id=None), personnel(access={"attest": None}), DENY),
     # C
+    Case("C0", personnel(service=KJ_LEGACY, facts={"parent_org": NO_KJ}), personnel(service=KJ_LEGACY), DENY),
+    Case("C0", personnel(service=KJ_LEGACY, facts={"child_org": NO_KJ}), personnel(facts={"child_org": NO_KJ}), DENY),
+    Case(
+        "C0",
+        machine(service=KJ_INDICATOR, op="read", facts={"parent_org": NO_KJ}),
+        machine(service=KJ_INDICATOR, op="read", facts={"parent_org": None}),
+        DENY,
+    ),
     Case("C2", personnel(facts={"practitioner": NO_AUTHORISATION}), personnel(facts={"practitioner": None}), DENY),
     Case("C2", personnel(by=NO_AUTHORISATION, principal={"hpr": None}), OK, DENY),
     Case("C2", attested(authorization="PS"), attested(authorization=None), DENY),

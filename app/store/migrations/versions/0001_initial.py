@@ -70,6 +70,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "exchange",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("sandbox", sa.String(length=40), nullable=False),
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("service", sa.String(length=20), nullable=False),
@@ -78,10 +79,19 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=40), nullable=True),
         sa.Column("client", sa.String(length=120), nullable=True),
         sa.Column("patient", sa.String(length=64), nullable=True),
+        sa.Column("method", sa.String(length=16), nullable=True),
+        sa.Column("path", sa.String(length=255), nullable=True),
+        sa.Column("operation", sa.String(length=120), nullable=True),
+        sa.Column("rule", sa.String(length=40), nullable=True),
+        sa.Column("millis", sa.Float(), nullable=True),
+        sa.Column("summary", sa.String(length=255), nullable=True),
+        sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("sandbox", "id"),
+        sa.PrimaryKeyConstraint("seq"),
+        sqlite_autoincrement=True,
     )
-    op.create_index("ix_exchange_at", "exchange", ["sandbox", "at"], unique=False)
+    op.create_index("ix_exchange_id", "exchange", ["sandbox", "id"], unique=True)
+    op.create_index("ix_exchange_order", "exchange", ["sandbox", "seq", "size"], unique=False)
     op.create_table(
         "installation",
         sa.Column("name", sa.String(length=80), nullable=False),
@@ -231,6 +241,7 @@ def upgrade() -> None:
         sa.Column("admin_key", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_sandbox_expires", "sandbox", ["expires"], unique=False)
     op.create_table(
         "search_index",
         sa.Column("sandbox", sa.String(length=40), nullable=False),
@@ -289,6 +300,13 @@ def upgrade() -> None:
         sa.Column("api_key", sa.String(length=64), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("sandbox", "id"),
+    )
+    op.create_table(
+        "stamp",
+        sa.Column("name", sa.String(length=20), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_client_template_key", "client_template", ["sandbox", "api_key"], unique=False)
     op.create_table(

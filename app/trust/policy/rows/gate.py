@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.errors import Reason
 from app.trust.policy import conditions
-from app.trust.policy.model import Outcome, RequestRule, Stage
+from app.trust.policy.model import Needs, Outcome, RequestRule, Stage
 from app.trust.policy.rows.common import ALL, CARE, MACHINE, PERSONNEL, USERS
 
 AUTHENTICITY = (
@@ -14,6 +14,7 @@ AUTHENTICITY = (
         channels=ALL,
         text="no token, or one that cannot be read",
         when=conditions.token_fault(Reason.TOKEN_MISSING),
+        needs=Needs.TOKEN_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.TOKEN_MISSING,
         source="§7 A1",
@@ -24,6 +25,7 @@ AUTHENTICITY = (
         channels=ALL,
         text="signature, type, issuer or times of the token are wrong",
         when=conditions.token_invalid,
+        needs=Needs.TOKEN_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.TOKEN_INVALID,
         source="§7 A2",
@@ -34,6 +36,7 @@ AUTHENTICITY = (
         channels=ALL,
         text="DPoP is demanded, and the token is not bound or the proof is wrong",
         when=conditions.token_fault(Reason.DPOP_INVALID),
+        needs=Needs.TOKEN_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.DPOP_INVALID,
         source="§7 A3",
@@ -44,6 +47,7 @@ AUTHENTICITY = (
         channels=ALL,
         text="the audience is not this service",
         when=conditions.token_fault(Reason.AUDIENCE_WRONG),
+        needs=Needs.TOKEN_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.AUDIENCE_WRONG,
         source="§7 A4",
@@ -117,6 +121,7 @@ REQUEST = (
         channels=ALL,
         text="a header, the body or a parameter is invalid",
         when=conditions.header_invalid,
+        needs=Needs.REQUEST_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.HEADER_INVALID,
         source="§7 B1",
@@ -127,6 +132,7 @@ REQUEST = (
         channels=ALL,
         text="a mandatory header is missing",
         when=conditions.request_fault(Reason.HEADER_MISSING),
+        needs=Needs.REQUEST_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.HEADER_MISSING,
         source="§7 B1",
@@ -137,6 +143,7 @@ REQUEST = (
         channels=ALL,
         text="the patient number is missing, or wrong in length or check digits",
         when=conditions.request_fault(Reason.PATIENT_ID_INVALID),
+        needs=Needs.REQUEST_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.PATIENT_ID_INVALID,
         source="§7 B2",
@@ -147,6 +154,7 @@ REQUEST = (
         channels=ALL,
         text="the access basis is not a value of the list, or one of another channel",
         when=conditions.request_fault(Reason.BASIS_INVALID),
+        needs=Needs.REQUEST_FAULT,
         outcome=Outcome.ERROR,
         reason=Reason.BASIS_INVALID,
         source="§7 B3, R33",

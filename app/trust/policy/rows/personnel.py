@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from app.errors import Reason
 from app.trust.policy import blocks, conditions
-from app.trust.policy.model import Choice, Obligation, Outcome, RequestRule, Stage
+from app.trust.policy.model import Choice, Needs, Obligation, Outcome, RequestRule, Stage
 from app.trust.policy.rows.common import ALL, CARE, ELEVATED, EMERGENCY, OPENING, PERSONNEL
 
 ACTOR = (
+    RequestRule(
+        id="C0",
+        stage=Stage.ACTOR,
+        channels=CARE,
+        text="the organisation is known to the register as one without access to kjernejournal",
+        when=conditions.organisation_not_connected,
+        outcome=Outcome.DENY,
+        reason=Reason.ORG_NOT_CONNECTED,
+        source="kritisk-info.md §2, S18",
+    ),
     RequestRule(
         id="C2",
         stage=Stage.ACTOR,
@@ -124,6 +134,7 @@ PERSON = (
         channels=CARE,
         text="the patient is reserved against the service",
         when=conditions.reserved,
+        needs=Needs.SETTING,
         choice=Choice.RESERVED,
         reason=Reason.PATIENT_RESERVED,
         source="§7 D7, R9, R33",
@@ -137,6 +148,7 @@ AIMED_BLOCKS = (
         channels=CARE,
         text="the patient has blocked anyone at all, in a service that then shows nobody anything",
         when=blocks.any_named_block,
+        needs=Needs.SETTING,
         outcome=Outcome.DENY,
         reason=Reason.ACTOR_BLOCKED,
         hidden_in_ehds=True,
@@ -148,6 +160,7 @@ AIMED_BLOCKS = (
         channels=CARE,
         text="a block names this person, by HPR number, or by national number when there is no HPR number",
         when=blocks.person_blocked,
+        needs=Needs.SETTING,
         choice=Choice.WITHHELD,
         reason=Reason.ACTOR_BLOCKED,
         hidden_in_ehds=True,
@@ -159,6 +172,7 @@ AIMED_BLOCKS = (
         channels=CARE,
         text="a block names the parent or child organisation",
         when=blocks.organisation_blocked,
+        needs=Needs.SETTING,
         choice=Choice.WITHHELD,
         reason=Reason.ORG_BLOCKED,
         hidden_in_ehds=True,
@@ -170,6 +184,7 @@ AIMED_BLOCKS = (
         channels=CARE,
         text="a PTS restriction on everything, level Hard, is aimed at this actor or at all",
         when=blocks.restricted_hard,
+        needs=Needs.SETTING,
         choice=Choice.WITHHELD,
         reason=Reason.RESTRICTED_HARD,
         hidden_in_ehds=True,
@@ -181,6 +196,7 @@ AIMED_BLOCKS = (
         channels=CARE,
         text="a PTS restriction on everything, level Soft, is aimed at this actor or at all",
         when=blocks.restricted_soft,
+        needs=Needs.SETTING,
         choice=Choice.GENERAL,
         reason=Reason.RESTRICTED_SOFT,
         opened_by=EMERGENCY,
@@ -193,6 +209,7 @@ AIMED_BLOCKS = (
         channels=CARE,
         text="the same, and the basis is FORHOYET_AKUTT",
         when=blocks.soft_opened,
+        needs=Needs.SETTING,
         obligations=OPENING,
         source="§7 E4, R36",
     ),
@@ -205,6 +222,7 @@ GENERAL_BLOCK = (
         channels=PERSONNEL,
         text="a general block, and the health worker is the patient's own GP in a service that lets the GP pass",
         when=blocks.own_gp_passes,
+        needs=Needs.SETTING,
         source="§7 F (exception), S38",
     ),
     RequestRule(
@@ -213,6 +231,7 @@ GENERAL_BLOCK = (
         channels=CARE,
         text="a general block or restricted module, and the basis (in PJD also the purpose) is elevated",
         when=blocks.general_block_opened,
+        needs=Needs.SETTING,
         obligations=OPENING,
         source="§7 F1, R36, S8",
     ),
@@ -231,6 +250,7 @@ GENERAL_BLOCK = (
         channels=CARE,
         text="a general block or restricted module, and the basis is not elevated",
         when=blocks.general_block,
+        needs=Needs.SETTING,
         choice=Choice.GENERAL,
         reason=Reason.GENERAL_BLOCK,
         opened_by=ELEVATED,

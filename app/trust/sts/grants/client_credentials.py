@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.trust.sts.enrich import enrich
 from app.trust.sts.grants.base import Ask, Plan
-from app.trust.sts.scopes import api_scopes, check_machine_scopes, check_resources, check_scopes, narrow
+from app.trust.sts.scopes import api_scopes, check_machine_scopes, check_resources, check_scopes, narrow, signed_terms
 from app.trust.sts.structures import require_organisation
 from app.trust.sts.tokens import Content
 
@@ -23,4 +23,5 @@ async def handle(ask: Ask) -> Plan:
     narrowed = narrow(scopes, resources)
     enriched = await enrich(ask.context, client, None, assertion=ask.caller.claims)
     require_organisation(enriched.orgs, client, "client_credentials", narrowed, ask.caller.profile)
-    return Plan(Content(client, narrowed, None, enriched, ask.jkt))
+    granted, rejected = signed_terms(client, enriched.orgs.parent, narrowed)
+    return Plan(Content(client, granted, None, enriched, ask.jkt, rejected=rejected))

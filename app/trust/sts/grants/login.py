@@ -11,7 +11,7 @@ from app.trust.sts.enrich import enrich
 from app.trust.sts.errors import StsError
 from app.trust.sts.grants.base import Ask
 from app.trust.sts.request import AuthRequest, load_request
-from app.trust.sts.scopes import check_resources, narrow
+from app.trust.sts.scopes import check_resources, narrow, signed_terms
 from app.trust.sts.structures import require_organisation
 from app.trust.sts.subject import Subject
 from app.trust.sts.tokens import Content
@@ -51,4 +51,5 @@ async def content_of(ask: Ask, login: Login, scopes: Sequence[str]) -> Content:
     )
     grant_type = ask.parameters.get("grant_type") or ""
     require_organisation(enriched.orgs, client, grant_type, narrowed, ask.caller.profile)
-    return Content(client, narrowed, login.subject, enriched, ask.jkt)
+    granted, rejected = signed_terms(client, enriched.orgs.parent, narrowed)
+    return Content(client, granted, login.subject, enriched, ask.jkt, rejected=rejected)

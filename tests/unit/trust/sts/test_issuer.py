@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -726,3 +727,41 @@ def test_par_with_a_used_assertion(world: World) -> None:
         return await asyncio.gather(*(world._request("POST", ISSUER + "/connect/par", {"data": data}) for _ in "ab"))
 
     assert sorted(answer.status_code for answer in world.run(both())) == [201, 400]
+
+
+# ---- one write ----
+
+
+def sent_at_once(world: World, epj: Epj, *pairs: tuple[str, str]) -> list[str]:
+    """The outcomes of token requests with an assertion and a proof each, sent together."""
+    form = {"grant_type": "client_credentials", "scope": PPS}
+
+    async def one(assertion: str, proof: str) -> str:
+        sent = urlencode(epj.authenticated(form, assertion)).encode()
+        headers = {"DPoP": proof, "Content-Type": "application/x-www-form-urlencoded"}
+        transport = httpx.ASGITransport(app=world._call)
+        async with httpx.AsyncClient(transport=transport) as client:
+            answer = (await client.post(TOKEN, content=sent, headers=headers)).json()
+        return str(answer.get("error", "granted"))
+
+    async def together() -> list[str]:
+        return list(await asyncio.gather(*(one(*pair) for pair in pairs)))
+
+    return world.run(together())
+
+
+def test_an_assertion_used_twice_at_once_is_used_once(world: World) -> None:
+    epj = seeded(world)
+    nonce, assertion = epj.nonce(), epj.assertion()
+    pairs = [(assertion, epj.proof(nonce=nonce)) for _ in range(5)]
+    assert sorted(sent_at_once(world, epj, *pairs)) == ["granted", *["invalid_client"] * 4]
+
+
+def test_a_proof_used_twice_at_once_is_used_once_and_its_assertions_are_used_up(world: World) -> None:
+    epj = seeded(world)
+    nonce = epj.nonce()
+    proof, assertions = epj.proof(nonce=nonce), [epj.assertion() for _ in range(5)]
+    outcomes = sent_at_once(world, epj, *((assertion, proof) for assertion in assertions))
+    assert sorted(outcomes) == ["granted", *["invalid_dpop_proof"] * 4]
+    again = sent_at_once(world, epj, *((assertion, epj.proof(nonce=nonce)) for assertion in assertions))
+    assert again == ["invalid_client"] * 5

@@ -1,0 +1,1 @@
+"""The code systems that kjernejournal publishes to EPJ systems (ruling S26)."""

@@ -1,0 +1,126 @@
+"""The words of the kjernejournal portal, in bokmål and English; they stand beside those of the login pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+Texts = Mapping[str, str]
+
+_NB: Final = {
+    "portal": "Sandkasse Kjernejournal",
+    "journal_title": "Kritisk informasjon",
+    "born": "født",
+    "nothing": "Ingenting registrert.",
+    "kind": "Type",
+    "state": "Status",
+    "state_active": "Aktiv",
+    "state_inactive": "Inaktiv",
+    "state_refuted": "Avkreftet",
+    "state_expired": "Utløpt",
+    "details": "Detaljer",
+    "criticality": "Alvorlighet",
+    "criticality_high": "Alvorlig",
+    "criticality_low": "Mindre alvorlig",
+    "criticality_unable-to-assess": "Kan ikke vurderes",
+    "onset": "Oppstått",
+    "recorded": "Registrert",
+    "until": "Gyldig til",
+    "source": "Kilde",
+    "recorder": "Registrert av",
+    "note": "Merknad",
+    "leave": "Logg ut",
+    "locked_title": "Innbyggeren har sperret innholdet",
+    "locked_lead": "Det kan åpnes med samtykke fra pasienten, eller uten samtykke i et akutt tilfelle. "
+    "Åpningen logges særskilt, og pasienten ser den.",
+    "open_consent": "Pasienten samtykker",
+    "open_emergency": "Akutt, uten samtykke",
+    "opened": "Sperret innhold er åpnet i denne sesjonen:",
+    "opened_FORHOYET_SAMTYKKE": "pasienten samtykker.",
+    "opened_FORHOYET_AKUTT": "akutt, uten samtykke.",
+    "choose": "Velg ett av de to grunnlagene.",
+    "code": "Kode:",
+    "blocked_title": "Du har ikke tilgang til denne kjernejournalen",
+    "blocked_lead": "Innbyggeren har sperret for deg eller for virksomheten din. Sperringen gjelder også i akutte "
+    "tilfeller.",
+    "reserved_title": "Innbyggeren har reservert seg",
+    "reserved_lead": "Det finnes ingen kjernejournal.",
+    "protected_title": "Kjernejournalen kan ikke åpnes",
+    "protected_lead": "Adressen til innbyggeren er beskyttet.",
+    "expired_title": "Sesjonen er avsluttet",
+    "expired_lead": "Åpne kjernejournal på nytt fra journalsystemet.",
+    "absent_title": "Ingen sesjon",
+    "absent_lead": "Kjernejournal åpnes fra journalsystemet.",
+    "spent_title": "Lenken kan ikke brukes",
+    "spent_lead": "Den er brukt, for gammel, eller fra et annet program. Åpne kjernejournal på nytt fra "
+    "journalsystemet.",
+    "unauthorised_title": "Du har ikke tilgang til kjernejournal",
+    "unauthorised_lead": "Autorisasjonen, rollen eller virksomheten gir ikke tilgang.",
+    "out_title": "Du er logget ut",
+    "out_lead": "Du kan lukke vinduet.",
+    "unknown_title": "Siden finnes ikke",
+    "unknown_lead": "Kjernejournal åpnes fra journalsystemet.",
+    "failed_title": "Noe gikk galt",
+    "failed_lead": "Prøv igjen om litt.",
+}
+
+_EN: Final = {
+    "portal": "Sandkasse Kjernejournal",
+    "journal_title": "Critical information",
+    "born": "born",
+    "nothing": "Nothing recorded.",
+    "kind": "Kind",
+    "state": "Status",
+    "state_active": "Active",
+    "state_inactive": "Inactive",
+    "state_refuted": "Refuted",
+    "state_expired": "Expired",
+    "details": "Details",
+    "criticality": "Severity",
+    "criticality_high": "Serious",
+    "criticality_low": "Less serious",
+    "criticality_unable-to-assess": "Cannot be assessed",
+    "onset": "Onset",
+    "recorded": "Recorded",
+    "until": "Valid until",
+    "source": "Source",
+    "recorder": "Recorded by",
+    "note": "Note",
+    "leave": "Log out",
+    "locked_title": "The citizen has restricted the content",
+    "locked_lead": "It can be opened with the patient's consent, or without it in an emergency. "
+    "The opening is logged by itself, and the patient sees it.",
+    "open_consent": "The patient consents",
+    "open_emergency": "Emergency, without consent",
+    "opened": "Restricted content is open in this session:",
+    "opened_FORHOYET_SAMTYKKE": "the patient consents.",
+    "opened_FORHOYET_AKUTT": "emergency, without consent.",
+    "choose": "Choose one of the two grounds.",
+    "code": "Code:",
+    "blocked_title": "You have no access to this journal",
+    "blocked_lead": "The citizen has blocked you or your organisation. The block holds in emergencies too.",
+    "reserved_title": "The citizen has opted out",
+    "reserved_lead": "There is no kjernejournal.",
+    "protected_title": "The journal cannot be opened",
+    "protected_lead": "The citizen's address is protected.",
+    "expired_title": "The session has ended",
+    "expired_lead": "Open kjernejournal from the EHR again.",
+    "absent_title": "No session",
+    "absent_lead": "Kjernejournal is opened from the EHR.",
+    "spent_title": "The link cannot be used",
+    "spent_lead": "It has been used, is too old, or is another application's. Open kjernejournal from the EHR again.",
+    "unauthorised_title": "You have no access to kjernejournal",
+    "unauthorised_lead": "The authorisation, role or organisation gives no access.",
+    "out_title": "You are logged out",
+    "out_lead": "You may close this window.",
+    "unknown_title": "There is no such page",
+    "unknown_lead": "Kjernejournal is opened from the EHR.",
+    "failed_title": "Something went wrong",
+    "failed_lead": "Try again in a while.",
+}
+
+KJERNEJOURNAL_TEXTS: Final[Mapping[str, Texts]] = MappingProxyType(
+    {"nb": MappingProxyType(_NB), "en": MappingProxyType(_EN)}
+)
+"""By the language of the login texts."""

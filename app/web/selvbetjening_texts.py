@@ -1,0 +1,96 @@
+"""The words of the Selvbetjening portal, in bokmål and English; they stand beside those of the login pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+Texts = Mapping[str, str]
+
+_NB: Final = {
+    "portal": "Sandkasse Selvbetjening",
+    "home_title": "Selvbetjening",
+    "home_lead": "Her lages og bekreftes klienter i sandkassen. Alt er oppdiktet, og alle kan bruke portalen.",
+    "new_client": "Lag en klient",
+    "ttt_link": "Nøkkel til test-token-tjenesten",
+    "templates": "Klientmaler",
+    "drafts": "Utkast som venter på bekreftelse",
+    "no_drafts": "Ingen.",
+    "confirm_title": "Bekreft klient",
+    "confirm_lead": "Et program ber om å få bruke HelseID på vegne av virksomheten. Velg hvem du er, og bekreft.",
+    "system": "Klientsystem",
+    "organisation": "Virksomhet",
+    "scopes": "Tilganger",
+    "manual": "må godkjennes av API-eier",
+    "children": "Underenheter",
+    "confirm": "Bekreft",
+    "reject": "Avvis",
+    "not_entitled": "Personen kan ikke handle for denne virksomheten. Velg en annen.",
+    "success_title": "Klienten er bekreftet",
+    "success_lead": "Du kan gå tilbake til programmet.",
+    "rejected_title": "Klienten er avvist",
+    "rejected_lead": "Programmet får ikke bruke HelseID. Du kan lukke vinduet.",
+    "failed_title": "Klienten kunne ikke bekreftes",
+    "failed_lead": "Utkastet er for gammelt, eller en annen klient har nøkkelen. Lag et nytt utkast i programmet.",
+    "used_title": "Utkastet er allerede behandlet",
+    "used_lead": "Det kan bekreftes én gang. Klienten er ikke endret.",
+    "unknown_title": "Finner ikke utkastet",
+    "unknown_lead": "Det finnes ikke noe klientutkast på denne adressen.",
+    "no_redirect": "Nettleseren sendes ikke videre: adressen fra programmet er ikke på din egen maskin.",
+    "new_title": "Lag en klient",
+    "new_lead": "Du får en konfigurasjonsfil med en privat nøkkel. Nøkkelen finnes bare i filen, så ta vare på den.",
+    "template": "Klientmal",
+    "name": "Navn på klienten (valgfritt)",
+    "orgnr": "Virksomhetens organisasjonsnummer",
+    "redirects": "Omdirigeringsadresser, én på hver linje",
+    "download": "Lag klient og last ned fil",
+    "ttt_title": "Test-token-tjenesten",
+    "ttt_lead": "Send denne nøkkelen i hodet X-Auth-Key.",
+    "ttt_hidden": "Nøkkelen vises ikke når tjenesten kan nås fra andre maskiner. Spør den som drifter sandkassen.",
+}
+
+_EN: Final = {
+    "portal": "Sandkasse Selvbetjening",
+    "home_title": "Selvbetjening",
+    "home_lead": "Clients of the sandbox are made and confirmed here. All is made up, and anybody may use the portal.",
+    "new_client": "Make a client",
+    "ttt_link": "Key of the test-token service",
+    "templates": "Client templates",
+    "drafts": "Drafts that wait to be confirmed",
+    "no_drafts": "None.",
+    "confirm_title": "Confirm a client",
+    "confirm_lead": "An application asks to use HelseID for the organisation. Choose who you are, and confirm.",
+    "system": "Client system",
+    "organisation": "Organisation",
+    "scopes": "Scopes",
+    "manual": "must be approved by the owner of the API",
+    "children": "Sub-units",
+    "confirm": "Confirm",
+    "reject": "Reject",
+    "not_entitled": "The person may not act for this organisation. Choose another.",
+    "success_title": "The client is confirmed",
+    "success_lead": "You may return to the application.",
+    "rejected_title": "The client is rejected",
+    "rejected_lead": "The application may not use HelseID. You may close this window.",
+    "failed_title": "The client could not be confirmed",
+    "failed_lead": "The draft is too old, or another client has its key. Make a new draft in the application.",
+    "used_title": "The draft was handled before",
+    "used_lead": "It can be confirmed once. The client has not changed.",
+    "unknown_title": "No such draft",
+    "unknown_lead": "There is no client draft at this address.",
+    "no_redirect": "The browser is not sent on: the application's address is not on your own machine.",
+    "new_title": "Make a client",
+    "new_lead": "You get a configuration file with a private key. The key is in that file only, so keep it.",
+    "template": "Client template",
+    "name": "Name of the client (optional)",
+    "orgnr": "Organisation number",
+    "redirects": "Redirect addresses, one on each line",
+    "download": "Make the client and download the file",
+    "ttt_title": "The test-token service",
+    "ttt_lead": "Send this key in the header X-Auth-Key.",
+    "ttt_hidden": "The key is not shown when the service can be reached from elsewhere. Ask who runs the sandbox.",
+}
+
+PORTAL_TEXTS: Final[Mapping[str, Texts]] = MappingProxyType({"nb": MappingProxyType(_NB), "en": MappingProxyType(_EN)})
+"""By the language that ``login_texts.texts_for`` chose."""
