@@ -73,6 +73,7 @@ class Writer:
     role: str
     orgnr: str
     organisation: str
+    role_name: str = "Lege"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,12 +276,13 @@ def person(writer: Writer, id_: str) -> Resource:
     """The contained PractitionerRole of who records or changes."""
     hpr = {"system": "urn:oid:2.16.578.1.12.4.1.4.4", "value": writer.hpr}
     orgnr = {"system": "urn:oid:2.16.578.1.12.4.1.4.101", "value": writer.orgnr}
+    role = {"system": f"{CODES}/CategoriesOfHealthProfessionals", "code": writer.role, "display": writer.role_name}
     return {
         "resourceType": "PractitionerRole",
         "id": id_,
         "practitioner": {"identifier": hpr, "display": writer.name},
         "organization": {"identifier": orgnr, "display": writer.organisation},
-        "code": [{"coding": [{"system": f"{CODES}/CategoriesOfHealthProfessionals", "code": writer.role}]}],
+        "code": [{"coding": [role]}],
     }
 
 
@@ -316,7 +318,8 @@ def main() -> int:
     with EpjClient(options.helseid, options.client_id, key) as client:
         machine = client.machine(SCOPE, resource=AUDIENCE, details=organisation)
         user = client.login(SCOPE, hint=options.login_hint, resource=AUDIENCE, details=organisation)
-    writer = Writer(options.hpr, options.name, options.role, options.point_of_care, options.workplace)
+    workplace = (options.point_of_care, options.workplace)
+    writer = Writer(options.hpr, options.name, options.role, *workplace, options.role_name)
     with httpx.Client(timeout=30, auth=user.auth()) as person_web, httpx.Client(timeout=30, auth=machine.auth()) as web:
         epj = Epj(copy, options.service, person_web, web, writer, options.basis, tell=lambda text: print(f"  {text}"))
         for patient in options.patient:
@@ -348,6 +351,8 @@ def show(epj: Epj, patient: str, note: str | None, *, poll: bool) -> None:
 def told(synced: Synced) -> None:
     if synced.read:
         print(f"  read {', '.join(synced.read)}: {synced.replaced} replaced, {synced.removed} removed")
+    elif synced.removed:
+        print(f"  the patient is not in kjernejournal: {synced.removed} removed")
     else:
         print("  nothing has changed, nothing was read")
 
@@ -373,6 +378,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--hpr", default="222250101", help="HPR number of that person")
     parser.add_argument("--name", default="LEGEROT, ÅRVÅKEN", help="name of that person")
     parser.add_argument("--role", default="LE", help="code of list 9060 the health worker acts by")
+    parser.add_argument("--role-name", default="Lege", help="what the code is called")
     parser.add_argument("--basis", default="SAMTYKKE", help="access basis the records are read by")
     parser.add_argument("--note", help="add this note to the patient's first record")
     parser.add_argument("--no-poll", action="store_true", help="work on the copy as it is")

@@ -82,7 +82,7 @@ def everything() -> Described:
 
 def read(type_: str) -> Described:
     told = responses(200, "The latest version", (*_ALWAYS, *_ONE))
-    return Described(f"read_{type_}", f"One {type_}", told, parameters=(_ID,))
+    return Described(f"read_{type_}", f"One {type_}", told, parameters=(ID,))
 
 
 def read_version(type_: str) -> Described:
@@ -94,7 +94,7 @@ def read_version(type_: str) -> Described:
 
 def history(type_: str) -> Described:
     told = responses(200, "A Bundle of all versions, newest first", (*_ALWAYS, *_ONE))
-    return Described(f"history_{type_}", f"All versions of one {type_}", told, parameters=(_ID,))
+    return Described(f"history_{type_}", f"All versions of one {type_}", told, parameters=(ID,))
 
 
 def create(type_: str) -> Described:
@@ -105,19 +105,19 @@ def create(type_: str) -> Described:
 def update(type_: str) -> Described:
     told = responses(200, "The stored next version", (*_ALWAYS, *_WRITING, *_ONE, "version"))
     text = f"Change a {type_}; `meta.versionId` in the body is the version that was read"
-    return Described(f"update_{type_}", text, told, parameters=(_ID, _IF_MATCH), more=_body(type_))
+    return Described(f"update_{type_}", text, told, parameters=(ID, _IF_MATCH), more=_body(type_))
 
 
 def delete(type_: str) -> Described:
     told = responses(204, "Deleted; reading it is 410 from now on", (*_ALWAYS, "deceased", *_ONE, "version"))
     text = f"Delete a {type_} that was entered in error"
-    return Described(f"delete_{type_}", text, told, 204, parameters=(_ID, _IF_MATCH))
+    return Described(f"delete_{type_}", text, told, 204, parameters=(ID, _IF_MATCH))
 
 
 def delete_version(type_: str) -> Described:
     found = delete(type_)
     text = f"Delete a {type_} that was entered in error, by its latest version"
-    return replace(found, operation=f"delete_version_{type_}", summary=text, parameters=(_ID, _VERSION, _IF_MATCH))
+    return replace(found, operation=f"delete_version_{type_}", summary=text, parameters=(ID, _VERSION, _IF_MATCH))
 
 
 def responses(status: int, text: str, keys: Iterable[Key]) -> Responses:
@@ -160,7 +160,7 @@ _GONE: Final = {
     "meta": {"versionId": "2", "lastUpdated": "2026-02-03T09:15:00.000Z"},
     "verificationStatus": {"coding": [{"code": "entered-in-error"}]},
 }
-_ID: Final = {
+ID: Final = {
     "name": "id",
     "in": "path",
     "required": True,

@@ -6,8 +6,8 @@ from typing import Final
 
 from app.fhir.bundle import JSON
 from app.routers.critical_information_openapi import HEADERS as CRITICAL_INFORMATION
+from app.routers.critical_records_openapi import ID, Described, Responses, responses
 from app.routers.critical_records_openapi import PATIENT as NUMBER
-from app.routers.critical_records_openapi import Described, Responses, responses
 from app.services.fhirfacade.rules import NUMBER_SYSTEMS, PARAMETERS
 from app.services.kritiskinfo.errors import Key
 from app.services.kritiskinfo.headers import PATIENT
@@ -67,7 +67,7 @@ def search_by_get(type_: str) -> Described:
 
 def read(type_: str) -> Described:
     """``GET {type}/{id}``."""
-    return Described(f"read_{type_}", f"Read one {type_} of the patient", _answers("The resource"))
+    return Described(f"read_{type_}", f"Read one {type_} of the patient", _answers("The resource"), parameters=(ID,))
 
 
 def _answers(text: str) -> Responses:

@@ -101,6 +101,13 @@ def test_critical_information_is_asked_for_with_its_headers(words: list[str], sh
     assert shown in done.stdout
 
 
+def test_a_machine_asks_for_the_status_and_names_its_unit(live: LiveServer) -> None:
+    target = f"{live.url}/critical-information/api/critical-information/v1/status"
+    told = json.loads(_run("curl", target, "--as", "machine", "-d", '{"nin":"14838449698"}').stdout)
+    assert told["hasCriticalInformation"]
+    assert "isHprNumberBlocked" not in told
+
+
 def test_a_header_that_is_given_replaces_the_usual_one_in_any_case(live: LiveServer) -> None:
     words = [f"{live.url}/critical-information/api/critical-information/v1/AllergyIntolerance", "-X", "GET"]
     assert "KI-9015" in _run("curl", *words, "--patient", "P02").stdout

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from app.sandboxes.state import DEFAULT
 from app.services.kritiskinfo import records, samples
+from app.services.kritiskinfo.categories import TYPES
 from app.services.kritiskinfo.records import Record
 from app.services.kritiskinfo.samples import Resource, Writer
 from sandkasse import DPoPAuth
@@ -152,7 +153,7 @@ class Interleaving:
             self.accepted.append(Accepted(stored, marker))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_two_epjs_end_at_the_national_state_and_no_write_is_lost(seed: int, world: KiWorld, tmp_path: Path) -> None:
     both = Interleaving(world, tmp_path, seed)
     both.run()
@@ -174,13 +175,12 @@ def test_two_epjs_end_at_the_national_state_and_no_write_is_lost(seed: int, worl
         assert [record.version for record in history] == [*range(1, len(history) + 1)]
         assert orjson.loads(history[example.version_of(written.stored) - 1].body) == written.stored
         assert written.marker in markers(orjson.loads(history[-1].body))
-        state = "deleted" if place_of(written.stored) in both.deleted else "active or refuted"
-        assert history[-1].state in state
+        assert (history[-1].state == "deleted") == (place_of(written.stored) in both.deleted)
 
 
 def shown(world: KiWorld) -> list[Resource]:
     """What anybody else reads about the patient."""
-    return [resource for type_ in example.TYPE_OF.values() for resource in bundle(world.get(f"/{type_}", PATIENT))]
+    return [resource for type_ in TYPES for resource in bundle(world.get(f"/{type_}", PATIENT))]
 
 
 def place_of(resource: Resource) -> tuple[str, str]:
@@ -211,7 +211,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KiWorld]:
     made.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(steps=STEPS)
 def test_whatever_is_written_a_history_only_grows_and_has_no_gaps(shared: KiWorld, steps: list[Any]) -> None:
     made = [shared.created(samples.device(place(PATIENT)), PATIENT) for _ in range(2)]

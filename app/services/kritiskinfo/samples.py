@@ -127,7 +127,7 @@ def treatment(place: Place, code: str = "101") -> Resource:
         "status": "in-progress",
         "category": {"coding": [_category(6)]},
         "code": {"coding": [coding(_PROCEDURES, code)]},
-        "performedDateTime": "2024-03-11",
+        "performedDateTime": "2014-03-11",
         "note": [{"text": "Følges opp på poliklinikken"}],
     }
 
@@ -145,7 +145,7 @@ def device(place: Place, code: str = "101") -> Resource:
 
 
 def routine_change(place: Place, code: str = "101", until: str | None = None) -> Resource:
-    period = {"start": "2024-01-15"} if until is None else {"start": "2024-01-15", "end": until}
+    period = {"start": "2014-01-15"} if until is None else {"start": "2014-01-15", "end": until}
     return {
         **_base(place, "Flag", 9),
         "status": "active",
@@ -204,7 +204,7 @@ def _allergy(place: Place, kind: str, code: Resource) -> Resource:
         "category": [kind],
         "criticality": "high",
         "code": {"coding": [code]},
-        "onsetDateTime": "2021-05-01",
+        "onsetDateTime": "2011-05-01",
         "note": [{"text": "Utslett og hevelse samme dag"}],
         "reaction": [{"manifestation": [{"coding": [coding(REACTIONS, "101")]}]}],
     }
@@ -217,7 +217,7 @@ def _condition(place: Place, number: int, code: Resource) -> Resource:
         "verificationStatus": _status("condition-ver-status", "confirmed"),
         "category": [{"coding": [_category(number)]}],
         "code": {"coding": [code]},
-        "onsetDateTime": "2020-02",
+        "onsetDateTime": "2010-02",
     }
 
 

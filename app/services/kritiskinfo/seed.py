@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from app.clock import DAY
+from app.errors import Refusal
 from app.ids import derived_uuid
 from app.services.kritiskinfo import records, rules, samples
 from app.services.kritiskinfo.records import Record
@@ -134,7 +135,10 @@ _WRITERS: Final = (("H01", "O03"), ("H02", "O04"), ("H06", "O05"))
 
 
 def seed_records(conn: Connection, sandbox: str, now: float) -> None:
-    """Store the records of everybody who is there. ``now`` is epoch seconds on the sandbox clock."""
+    """Store the records of everybody who is there. ``now`` is epoch seconds on the sandbox clock.
+
+    A record that the rules would not take at its time is left out: the clock may have been moved back for years.
+    """
     people = {name: registers.person_by_id(conn, sandbox, name) for name in {entry.person for entry in ENTRIES}}
     writers = _writers(conn, sandbox)
     if len(writers) < len(_WRITERS):
@@ -166,12 +170,17 @@ def _steps(entry: Entry, person: Person | None, writers: Sequence[Writer], now: 
 
     def create(conn: Connection, sandbox: str, known: dict[str, Record]) -> None:
         when, writer, context = at(entry.days, 0)
-        draft = rules.new(entry.make(Place(person.nin, writer), now), context)
+        try:
+            draft = rules.new(entry.make(Place(person.nin, writer), now), context)
+        except Refusal:
+            return  # on a clock moved far back: its code was not in use yet, or the person was not born
         known[id_] = records.create(conn, sandbox, person.id, draft, id=id_, now=when)
 
     def change(days: int, turn: int, make: Callable[[Mapping[str, Any], Writer], Resource]) -> _Act:
         def act(conn: Connection, sandbox: str, known: dict[str, Record]) -> None:
             when, writer, context = at(days, turn)
+            if id_ not in known:
+                return
             before = known[id_]
             draft = rules.changed(make(orjson.loads(before.body), writer), context, before)
             known[id_] = records.update(conn, sandbox, person.id, draft, id=id_, expected=before.version, now=when)
@@ -179,6 +188,8 @@ def _steps(entry: Entry, person: Person | None, writers: Sequence[Writer], now: 
         return act
 
     def remove(conn: Connection, sandbox: str, known: dict[str, Record]) -> None:
+        if id_ not in known:
+            return
         last = known[id_]
         when = now - (entry.deleted or 0) * DAY
         known[id_] = records.delete(conn, sandbox, person.id, last.type, id_, expected=last.version, now=when)

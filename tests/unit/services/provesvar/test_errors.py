@@ -12,8 +12,8 @@ from app.services.provesvar.errors import ERRORS
 from app.trust.policy import RULES
 from app.trust.principal import Channel
 
-NOT_HERE = {Reason.ADDRESS_PROTECTED, Reason.PATIENT_DECEASED}
-"""Masked, and for writes only (personvern.md §7.1)."""
+NOT_HERE = {Reason.ADDRESS_PROTECTED, Reason.PATIENT_DECEASED, Reason.ORG_NOT_CONNECTED}
+"""Masked, for writes only, and for kjernejournal only (personvern.md §7.1, S18)."""
 
 
 @pytest.mark.parametrize("row", ERRORS.values(), ids=lambda row: row.reason.value)
