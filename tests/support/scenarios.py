@@ -17,8 +17,10 @@ from app.routers.resolver import Resolver
 from app.sandboxes.scenario import TryCall
 from app.settings import Settings
 from app.store.engine import Store
+from tests.support.prepared import NOW, prepared
 
-NOW = 1_795_000_000.0  # 2026-11-18T11:06:40Z
+__all__ = ["BASE", "NOW", "Service"]
+
 BASE = "http://localhost:8000"
 _PATIENT_HEADER = "person-id"
 
@@ -28,6 +30,8 @@ class Service:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         made = Settings(database_url=f"sqlite:///{folder}/s.db", **settings)
+        if not (folder / "s.db").exists():
+            (folder / "s.db").write_bytes(prepared())
         self.clock = ManualClock(NOW)
         self.core = Core(made, Store(made.database_url, self.clock), self.clock, SeededIds("t"))
         self._app: Resolver = main.compose(self.core)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import sqlite3
-import tempfile
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from functools import cache, partial
+from functools import partial
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
@@ -31,6 +26,7 @@ from app.store import drafts as draft_store
 from app.store.engine import Connection, Store
 from app.trust.jose import generate_key, public_members
 from app.web.console_texts import TEXTS, texts_in
+from tests.support.prepared import prepared
 
 BASE = "http://localhost:8000"
 SEARCH = "/pps/v2/DiagnosticReport/_search"
@@ -59,7 +55,7 @@ class Console:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.clock = ManualClock(1_795_000_000.0)
-        (folder / "console.db").write_bytes(_template())
+        (folder / "console.db").write_bytes(prepared())
         made = Settings(database_url=f"sqlite:///{folder}/console.db", **settings)
         self.core = Core(made, Store(made.database_url, self.clock), self.clock, SeededIds("console"))
         transport = httpx.ASGITransport(app=main.compose(self.core))
@@ -90,23 +86,6 @@ class Console:
         page = await self.get(f"{root}/exchanges/{answer.headers['Sandbox-Exchange']}", **headers)
         assert page.status_code == 200
         return page.text
-
-
-@cache
-def _template() -> bytes:
-    """A seeded database, made once for a test run."""
-    with tempfile.TemporaryDirectory(prefix="sandkasse-test-") as folder:
-        path = Path(folder) / "template.db"
-        settings = Settings(database_url=f"sqlite:///{path}")
-        clock = ManualClock(1_795_000_000.0)
-        core = Core(settings, Store(settings.database_url, clock), clock, SeededIds("template"))
-        # On a thread of its own: the test's event loop is already running.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, main.start(core)).result()
-        core.store.close()
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return path.read_bytes()
 
 
 @pytest_asyncio.fixture

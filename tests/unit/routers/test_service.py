@@ -15,6 +15,7 @@ from app.ids import SeededIds
 from app.routers.resolver import Resolver
 from app.settings import Settings
 from app.store.engine import Store
+from tests.support.prepared import NOW, prepared
 
 BASE = "http://localhost:8000"
 SEARCH = "/pps/v2/DiagnosticReport/_search"
@@ -25,8 +26,10 @@ class Service:
     """The application in this process, with its start and end."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        self.clock = ManualClock(1_795_000_000.0)
+        self.clock = ManualClock(NOW)
         made = Settings(database_url=f"sqlite:///{folder}/service.db", **settings)
+        if not (folder / "service.db").exists():
+            (folder / "service.db").write_bytes(prepared())
         self.core = Core(made, Store(made.database_url, self.clock), self.clock, SeededIds("service"))
         self.app: Resolver = main.compose(self.core)
         transport = httpx.ASGITransport(app=self.app, client=("192.0.2.7", 40000))
