@@ -99,15 +99,20 @@ def make_proof(
     return prove(SigningKey(key), method, url, token=token, nonce=nonce, fresh=_fresh(clock, ids))
 
 
-def with_attest(wish: Wish, client: Mapping[str, Any], decision: str) -> Wish:
+def with_attest(
+    wish: Wish, client: Mapping[str, Any], practitioner: Mapping[str, Any] | None, decision: str
+) -> Wish:
     """The wish with an ordinary attest: someone of the client's organisation treats a patient (trust.md section 1.4).
 
-    ``client`` is the registration as the control API gives it. The sub-unit is named as a structure of its own,
-    too, so that the token carries it (trust.md section 3.4).
+    ``client`` is the registration, ``practitioner`` the register's entry of the person, if there is one, as the
+    control API gives them; the attest names the first authorisation held. The sub-unit is named as a structure of
+    its own, too, so that the token carries it (trust.md section 3.4).
     """
     parent, child = _organisation(client)
     named = with_unit(wish, client)
-    return replace(named, structures=(attest(parent, child or parent, decision), *named.structures))
+    held = practitioner["authorizations"] if practitioner is not None else ()
+    made = attest(parent, child or parent, decision, authorization=next(iter(held), None))
+    return replace(named, structures=(made, *named.structures))
 
 
 def with_unit(wish: Wish, client: Mapping[str, Any]) -> Wish:

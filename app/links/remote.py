@@ -126,7 +126,10 @@ class Remote:
         if attest or rule.attest == "required" or rule.orgnr_child:
             client = self.control("GET", f"/clients/{client_id}")
             alone = persona == _MACHINE and not attest  # an attest is a person's
-            wish = login.with_unit(wish, client) if alone else login.with_attest(wish, client, new_uuid(self._ids))
+            if alone:
+                wish = login.with_unit(wish, client)
+            else:
+                wish = login.with_attest(wish, client, self._practitioner(persona), new_uuid(self._ids))
         key = jwk if jwk is not None else self.control("GET", f"/clients/{client_id}/key")
         issuer = addresses.address("helseid", resolved(target))
         who = login.ClientKey(client_id, key)
@@ -135,6 +138,12 @@ class Remote:
             return {"Authorization": f"Bearer {made.value}"}
         proof = login.make_proof(made.key, method, target, clock=self._clock, ids=self._ids, token=made.value)
         return {"Authorization": f"DPoP {made.value}", "DPoP": proof}
+
+    def _practitioner(self, hint: str) -> Any:
+        """The register's health worker that a login hint names (ruling R26), if it names one."""
+        who = hint.partition(" ")[0]
+        known = self.control("GET", "/practitioners")["practitioners"]
+        return next((each for each in known if who in (each["id"], each["nin"], f"hpr:{each['hpr']}")), None)
 
 
 def usual_headers(target: str, method: str) -> dict[str, str]:

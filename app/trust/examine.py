@@ -29,8 +29,19 @@ from app.trust.trail import Trail
 
 _PROOF_RULE: Final = "A3"
 _SEVERITY: Final = MappingProxyType({Outcome.ERROR: "error", Outcome.DENY: "error", Outcome.EMPTY: "withheld"})
+_BY_ID: Final[Mapping[str, RequestRule]] = MappingProxyType({rule.id: rule for rule in REQUEST_RULES})
+_MALFORMED: Final = (
+    Reason.ROUTE_UNKNOWN,
+    Reason.METHOD_NOT_ALLOWED,
+    Reason.CONTENT_TYPE_INVALID,
+    Reason.BODY_TOO_LARGE,
+    Reason.BODY_INVALID,
+    Reason.PARAMETER_INVALID,
+    Reason.PARAMETER_NOT_SUPPORTED,
+)
 _RULE_OF: Final[Mapping[Reason, RequestRule]] = MappingProxyType(
-    {rule.reason: rule for rule in reversed(REQUEST_RULES) if rule.reason is not None}
+    dict.fromkeys(_MALFORMED, _BY_ID["B1"])  # row B1 takes what no row of its own names
+    | {rule.reason: rule for rule in reversed(REQUEST_RULES) if rule.reason is not None}
 )
 
 _PROOF_SOURCE: Final[Mapping[str, str]] = MappingProxyType(
@@ -215,7 +226,7 @@ def _flaw(fault: Exception) -> Flaw:
 
 
 def _row(rule_id: str, outcome: Outcome, request: policy.Request) -> Flaw:
-    rule = next(rule for rule in REQUEST_RULES if rule.id == rule_id)
+    rule = _BY_ID[rule_id]
     flaw = Flaw(
         rule.id,
         _SEVERITY[outcome],

@@ -73,6 +73,7 @@ def test_token_gives_headers_for_one_request(live: LiveServer) -> None:
 def test_a_service_that_demands_an_attest_gets_one(live: LiveServer) -> None:
     told = json.loads(_run("curl", f"{live.url}/trust-probe/whoami", "-X", "GET").stdout)
     assert told["attest"]["practitioner"]["point_of_care"]["id"] == "315500303"
+    assert told["attest"]["practitioner"]["authorization"]["code"] == "LE"
 
 
 def test_a_multi_tenant_client_names_whom_it_acts_for(live: LiveServer) -> None:

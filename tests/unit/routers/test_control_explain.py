@@ -72,6 +72,9 @@ async def test_every_fault_is_told_at_once(service: Service) -> None:
         reasons
     )
     assert sum(reason == "PARAMETER_INVALID" for reason in reasons) == 2
+    # What no row of stage B names is a matter of row B1.
+    told_by = {fault["reason"]: fault["rule"] for fault in found["faults"]}
+    assert told_by["METHOD_NOT_ALLOWED"] == told_by["PARAMETER_INVALID"] == "B1"
     assert all(fault["text"] and fault["source"] for fault in found["faults"])
 
 
