@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from app.core import Core
 from app.directory import BY_NAME
 from app.errors import Refusal
 from app.ids import IdSource, SystemIds
+from app.ondemand import OnDemand
 from app.routers import (
     citizen,
     codingsystems,
@@ -38,7 +40,7 @@ from app.routers import (
 )
 from app.routers.control.ports import Ports
 from app.routers.examining import Reader, by_routes
-from app.routers.resolver import App, Resolver
+from app.routers.resolver import Resolver
 from app.routers.wire import KeepingCase
 from app.sandboxes import journal, manager
 from app.services.fhirfacade.port import Records
@@ -89,47 +91,64 @@ def create_app(
 def compose(core: Core) -> Resolver:
     """Every service of an installation behind the resolving middleware."""
     services, ports = assemble(core)
-    apps: dict[str, App] = {**services, addresses.WEB: web.create(core, services, ports)}
-    return Resolver(core, apps, FastAPI(lifespan=_lifespan(core)))
+    pages = {addresses.WEB: lambda: web.create(core, services, ports)}
+    apps = OnDemand({name: partial(services.__getitem__, name) for name in services} | pages)
+    return Resolver(core, apps, FastAPI(lifespan=_lifespan(core, apps)))
 
 
-def assemble(core: Core) -> tuple[dict[str, FastAPI], Ports]:
-    """The application of each service by its name in the directory, and what control API and pages need besides."""
-    services: dict[str, FastAPI] = {
-        "helseid": helseid.create(core),
-        "helseid-ttt": helseid_ttt.create(core),
-        "pps": pps.create_v1(core),
-        "pps-v2": pps.create_v2(core),
-        "pps-backdoor": pps.create_backdoor(core),
-        "pps-sandbox": pps_sandbox.create(core),
-        "trust-probe": trust_probe.create(core),
-        "trust-probe-bearer": trust_probe.create_bearer(core),
-        "selvbetjening-api": selvbetjening.create(core),
-        "selvbetjening": selvbetjening_portal.create(core),
-        "codingsystems": codingsystems.create(core),
-        "critical-information": critical_information.create(core),
-        "fhir-facade": fhir_facade.create(core, RECORDS),
-        "citizen": citizen.create(core, RECORDS),
-        "kjernejournal": kjernejournal.create(core, CRITICAL_INFORMATION),
-        "kjernejournal-innlogging": kjernejournal_session.create(core, CRITICAL_INFORMATION),
-        "kjernejournal-portal": kjernejournal_portal.create(core, CRITICAL_INFORMATION),
-    }
-    readers: dict[str, Reader] = {
-        **{name: by_routes(app) for name, app in services.items()},
-        "helseid": helseid.reader(core, services["helseid"]),
-        "pps": pps.reader(core, pps.V1),
-        "pps-v2": pps.reader(core, pps.V2),
-        "pps-backdoor": pps.reader(core, pps.BACKDOOR),
-        "trust-probe": trust_probe.reader(core, BY_NAME["trust-probe"]),
-        "trust-probe-bearer": trust_probe.reader(core, BY_NAME["trust-probe-bearer"]),
-        "selvbetjening-api": selvbetjening.reader(core, services["selvbetjening-api"]),
-        "critical-information": critical_information.reader(core, services["critical-information"]),
-        "fhir-facade": fhir_facade.reader(core, services["fhir-facade"], RECORDS),
-        "kjernejournal": kjernejournal.reader(core, CRITICAL_INFORMATION),
-        "kjernejournal-innlogging": kjernejournal_session.reader(core, CRITICAL_INFORMATION),
-    }
-    ports = _ports(core.settings, readers)
-    return {**services, "control": control.create(core, ports)}, ports
+def assemble(core: Core) -> tuple[OnDemand[FastAPI], Ports]:
+    """The application of each service by its name in the directory, made when first asked for.
+
+    With them what control API and pages need besides.
+    """
+    services: OnDemand[FastAPI] = OnDemand(
+        {
+            "helseid": lambda: helseid.create(core),
+            "helseid-ttt": lambda: helseid_ttt.create(core),
+            "pps": lambda: pps.create_v1(core),
+            "pps-v2": lambda: pps.create_v2(core),
+            "pps-backdoor": lambda: pps.create_backdoor(core),
+            "pps-sandbox": lambda: pps_sandbox.create(core),
+            "trust-probe": lambda: trust_probe.create(core),
+            "trust-probe-bearer": lambda: trust_probe.create_bearer(core),
+            "selvbetjening-api": lambda: selvbetjening.create(core),
+            "selvbetjening": lambda: selvbetjening_portal.create(core),
+            "codingsystems": lambda: codingsystems.create(core),
+            "critical-information": lambda: critical_information.create(core),
+            "fhir-facade": lambda: fhir_facade.create(core, RECORDS),
+            "citizen": lambda: citizen.create(core, RECORDS),
+            "kjernejournal": lambda: kjernejournal.create(core, CRITICAL_INFORMATION),
+            "kjernejournal-innlogging": lambda: kjernejournal_session.create(core, CRITICAL_INFORMATION),
+            "kjernejournal-portal": lambda: kjernejournal_portal.create(core, CRITICAL_INFORMATION),
+            "control": lambda: control.create(core, ports),
+        }
+    )
+    ports = _ports(core.settings, _readers(core, services))
+    return services, ports
+
+
+def _readers(core: Core, services: Mapping[str, FastAPI]) -> Mapping[str, Reader]:
+    """What reads a request to each service for an explanation; its routes alone where there is nothing better."""
+
+    def routes_of(name: str) -> Reader:
+        return by_routes(services[name])
+
+    return OnDemand(
+        {
+            **{name: partial(routes_of, name) for name in services if name != "control"},
+            "helseid": lambda: helseid.reader(core, services["helseid"]),
+            "pps": lambda: pps.reader(core, pps.V1),
+            "pps-v2": lambda: pps.reader(core, pps.V2),
+            "pps-backdoor": lambda: pps.reader(core, pps.BACKDOOR),
+            "trust-probe": lambda: trust_probe.reader(core, BY_NAME["trust-probe"]),
+            "trust-probe-bearer": lambda: trust_probe.reader(core, BY_NAME["trust-probe-bearer"]),
+            "selvbetjening-api": lambda: selvbetjening.reader(core, services["selvbetjening-api"]),
+            "critical-information": lambda: critical_information.reader(core, services["critical-information"]),
+            "fhir-facade": lambda: fhir_facade.reader(core, services["fhir-facade"], RECORDS),
+            "kjernejournal": lambda: kjernejournal.reader(core, CRITICAL_INFORMATION),
+            "kjernejournal-innlogging": lambda: kjernejournal_session.reader(core, CRITICAL_INFORMATION),
+        }
+    )
 
 
 def _ports(settings: Settings, readers: Mapping[str, Reader]) -> Ports:
@@ -165,10 +184,11 @@ async def checkpoint(core: Core) -> None:
     await core.store.write(lambda conn: audit.checkpoint(conn, now, made))
 
 
-def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(core: Core, apps: OnDemand[FastAPI]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await start(core)
+        apps.make_all()
         chores = [
             asyncio.create_task(_every(_HOUR, checkpoint, core)),
             asyncio.create_task(_every(_MINUTE, manager.sweep, core)),

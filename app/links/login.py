@@ -99,9 +99,7 @@ def make_proof(
     return prove(SigningKey(key), method, url, token=token, nonce=nonce, fresh=_fresh(clock, ids))
 
 
-def with_attest(
-    wish: Wish, client: Mapping[str, Any], practitioner: Mapping[str, Any] | None, decision: str
-) -> Wish:
+def with_attest(wish: Wish, client: Mapping[str, Any], practitioner: Mapping[str, Any] | None, decision: str) -> Wish:
     """The wish with an ordinary attest: someone of the client's organisation treats a patient (trust.md section 1.4).
 
     ``client`` is the registration, ``practitioner`` the register's entry of the person, if there is one, as the

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from app.core import Core
 from app.directory import BY_NAME
@@ -20,15 +19,16 @@ from app.errors import Reason, Refusal
 from app.fhir.bundle import JSON as FHIR_JSON
 from app.routers.common import credentials_of, trail_of
 from app.routers.critical_information_openapi import HEADERS
+from app.routers.refusing import add_errors
 from app.services.citizen import errors, log
 from app.services.citizen.port import Records
 from app.services.citizen.source import LogSource, RecordsSource
 from app.store import registers
 from app.trust.citizen import index_key, release_to_citizen
-from app.trust.gate import authenticate, challenge
+from app.trust.gate import authenticate
 from app.trust.policy import CITIZEN_LOG, KJ, Outcome
 from app.trust.principal import Access, Channel, Principal
-from app.trust.release import Released, accountable, claim_proof, security_event
+from app.trust.release import Released, accountable
 from app.trust.trail import Trail
 
 SERVICE: Final = BY_NAME["citizen"]
@@ -53,7 +53,7 @@ def create(core: Core, records: Records) -> FastAPI:
 
     _add(app, "/critical-information", information, "Critical information, as kjernejournal stores it", FHIR_JSON, {})
     _add(app, "/access-log", access_log, "Who has read or changed data, newest first", JSON, log.PARAMETERS)
-    _add_errors(app, core)
+    add_errors(app, core, _render, lambda _trail: SERVICE.rule, other_method="citizens read only")
     return app
 
 
@@ -143,44 +143,9 @@ def _answer(released: Released) -> Response:
 # what is answered when nothing is granted
 
 
-def _add_errors(app: FastAPI, core: Core) -> None:
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
-        trail = trail_of(request)
-        if trail.access is None or trail.access.patient_nin is None:
-            # Nothing was audited, so nothing has claimed the proof yet.
-            try:
-                await claim_proof(core, trail)
-            except Refusal as replayed:
-                refusal = replayed
-            security_event(trail, refusal)
-        return _refused(trail, refusal)
-
-    @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 405:
-            allow = {"allow": (error.headers or {}).get("Allow", "")}
-            refusal = Refusal(Reason.METHOD_NOT_ALLOWED, "citizens read only", extra=allow)
-        else:
-            refusal = Refusal(Reason.ROUTE_UNKNOWN, "there is nothing at this address")
-        return _refused(trail_of(request), refusal)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _error: Exception) -> Response:
-        return _refused(trail_of(request), Refusal(Reason.INTERNAL, "an unexpected error; see the server log"))
-
-
-def _refused(trail: Trail, refusal: Refusal) -> Response:
-    if trail.reason is None:
-        trail.reason, trail.detail = refusal.reason, refusal.detail
+def _render(_request: Request, refusal: Refusal) -> Response:
     status = errors.status_of(refusal.reason)
-    response = Response(errors.problem(status, refusal.detail), status, media_type=errors.MEDIA_TYPE)
-    if status == 401:
-        for value in challenge(refusal, SERVICE.rule):
-            response.headers.append("WWW-Authenticate", value)
-    if status == 405:
-        response.headers["Allow"] = refusal.extra.get("allow", "")
-    return response
+    return Response(errors.problem(status, refusal.detail), status, media_type=errors.MEDIA_TYPE)
 
 
 # what the OpenAPI document says

@@ -11,18 +11,17 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from app.core import Core
 from app.directory import BY_NAME
-from app.errors import Reason, Refusal
 from app.routers import nhn_headers
 from app.routers.common import credentials_of, trail_of
 from app.routers.critical_information_openapi import HEADERS
+from app.routers.refusing import Render, add_errors
 from app.services.codingsystems import errors, listing
 from app.services.kritiskinfo.headers import EVENT, SYSTEM
-from app.trust.gate import authenticate, challenge
-from app.trust.release import claim_proof, security_event
+from app.trust.gate import authenticate
+from app.trust.release import claim_proof
 from app.trust.trail import Trail
 
 JSON: Final = "application/json"
@@ -39,7 +38,7 @@ def create(core: Core) -> FastAPI:
     """The application of the service ``codingsystems``."""
     app = FastAPI(title=_SERVICE.title, description=_ABOUT, openapi_url=None, redirect_slashes=False)
     _add_reads(app, core)
-    _add_errors(app, core)
+    add_errors(app, core, _rendered(core), lambda _trail: _SERVICE.rule, other_method="only GET is taken")
     return app
 
 
@@ -89,7 +88,6 @@ async def _admitted(core: Core, request: Request, operation: str) -> Trail:
     trail.operation, trail.status_of = operation, errors.status_of
     await authenticate(core, trail, _SERVICE.rule, credentials_of(request), request.method)
     await claim_proof(core, trail)
-    trail.replay = None
     fault = nhn_headers.said(request, trail, (SYSTEM,)).fault
     if fault is not None:
         raise fault
@@ -111,48 +109,17 @@ def _answer(request: Request, body: bytes) -> Response:
 # what is answered when there is nothing to give
 
 
-def _add_errors(app: FastAPI, core: Core) -> None:
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
-        trail = trail_of(request)
-        try:
-            await claim_proof(core, trail)
-        except Refusal as replayed:
-            refusal = replayed
-        security_event(trail, refusal)
-        return _refused(core, request, refusal)
-
-    @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 405:
-            allow = (error.headers or {}).get("Allow", "")
-            return _refused(
-                core, request, Refusal(Reason.METHOD_NOT_ALLOWED, "only GET is taken", extra={"allow": allow})
-            )
-        return _refused(core, request, Refusal(Reason.ROUTE_UNKNOWN, "there is nothing at this address"))
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _error: Exception) -> Response:
-        return _refused(core, request, Refusal(Reason.INTERNAL, "an unexpected error; see the server log"))
+def _rendered(core: Core) -> Render:
+    return lambda request, refusal: answered(
+        errors.wire(refusal.reason), nhn_headers.event_of(core, request), refusal.detail
+    )
 
 
-def _refused(core: Core, request: Request, refusal: Refusal) -> Response:
-    trail = trail_of(request)
-    if trail.reason is None:
-        trail.reason, trail.detail = refusal.reason, refusal.detail
-    return answer_of(errors.wire(refusal.reason), refusal, nhn_headers.event_of(core, request))
-
-
-def answer_of(row: errors.WireError, refusal: Refusal, event: str) -> Response:
-    """The problem document of a refusal, with the headers of its status. ``event`` is the id of the call."""
-    response = Response(row.body(event, refusal.detail), row.status, media_type=PROBLEM)
+def answered(row: errors.WireError, event: str, detail: str) -> Response:
+    """The problem document a row of the error table stands for. ``event`` is the id of the call."""
+    response = Response(row.body(event, detail), row.status, media_type=PROBLEM)
     if row.code:
         response.headers[errors.CODE_HEADER] = row.code
-    if row.status == 401:
-        for value in challenge(refusal, _SERVICE.rule):
-            response.headers.append("WWW-Authenticate", value)
-    if row.status == 405:
-        response.headers["Allow"] = refusal.extra.get("allow", "")
     return response
 
 

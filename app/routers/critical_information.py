@@ -10,7 +10,6 @@ from typing import Final
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from app.core import Core
 from app.directory import BY_NAME, AccessRule
@@ -18,11 +17,12 @@ from app.errors import Reason, Refusal
 from app.fhir.bundle import JSON as FHIR_JSON
 from app.identity import Identifier
 from app.routers import critical_information_openapi as described
-from app.routers.common import credentials_of, methods_at, read_body, single, trail_of
+from app.routers.common import credentials_of, read_body, single, trail_of
 from app.routers.critical_records import Admitted, Surface, add_records, examine_record
 from app.routers.examining import Reader, by_routes
 from app.routers.nhn_headers import OF_USERS, Said, event_of, identifier
 from app.routers.nhn_headers import said as said_in
+from app.routers.refusing import Render, add_errors
 from app.services.kritiskinfo import errors, headers, records, status
 from app.services.kritiskinfo.categories import TYPES
 from app.services.kritiskinfo.headers import SYSTEM
@@ -31,11 +31,11 @@ from app.store.engine import Connection
 from app.trust import release as releasing
 from app.trust.examine import Asked, Flaws
 from app.trust.facts import Facts
-from app.trust.gate import Authenticated, authenticate, challenge, examine
+from app.trust.gate import Authenticated, authenticate, examine
 from app.trust.policy import KI_STATUS, KJ, decide
 from app.trust.policy import Request as PolicyRequest
 from app.trust.principal import Access, Channel, Principal
-from app.trust.release import claim_proof, security_event
+from app.trust.release import claim_proof
 from app.trust.trail import Trail
 
 SERVICE: Final = BY_NAME["critical-information"]
@@ -59,7 +59,8 @@ def create(core: Core) -> FastAPI:
     )
     surface = Surface(core, PREFIX, partial(_admit, core), described.HEADERS, lambda type_: (f"{type_}s",))
     add_records(app, surface)
-    _add_errors(app, core)
+    nothing_here = f"there is nothing at this address; the types are {', '.join(TYPES)}"
+    add_errors(app, core, _rendered(core), rule_of, nothing_here=nothing_here)
     return app
 
 
@@ -158,7 +159,6 @@ async def _status(core: Core, request: Request) -> Response:
     trail.operation, trail.status_of = "status", errors.status_of
     caller = await authenticate(core, trail, rule_of(trail, machine=True), credentials_of(request), request.method)
     await claim_proof(core, trail)
-    trail.replay = None
     machine = caller.principal.channel is Channel.MACHINE
     said = _said(request, trail, machine=machine)
     if said.fault is not None:
@@ -224,48 +224,14 @@ def _require_may_ask(trail: Trail, asking: PolicyRequest) -> None:
 # what is answered when nothing is granted
 
 
-def _add_errors(app: FastAPI, core: Core) -> None:
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
-        trail = trail_of(request)
-        if trail.access is None or trail.access.patient_nin is None:
-            # Nothing was audited, so nothing has claimed the proof yet.
-            try:
-                await claim_proof(core, trail)
-            except Refusal as replayed:
-                refusal = replayed
-            security_event(trail, refusal)
-        return _refused(core, request, refusal)
+def _rendered(core: Core) -> Render:
+    def render(request: Request, refusal: Refusal) -> Response:
+        row = errors.wire(refusal)
+        if row.key == "gone":
+            return Response(refusal.extra["body"], row.status, media_type=FHIR_JSON)
+        return answered(request, row, event_of(core, request), refusal.detail, refusal.extra.get("location", ""))
 
-    @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 405:
-            allow = {"allow": ", ".join(sorted(methods_at(app, request)))}
-            refusal = Refusal(Reason.METHOD_NOT_ALLOWED, "the method is not supported here", extra=allow)
-        else:
-            known = ", ".join(TYPES)
-            refusal = Refusal(Reason.ROUTE_UNKNOWN, f"there is nothing at this address; the types are {known}")
-        return _refused(core, request, refusal)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _error: Exception) -> Response:
-        return _refused(core, request, Refusal(Reason.INTERNAL, "an unexpected error; see the server log"))
-
-
-def _refused(core: Core, request: Request, refusal: Refusal) -> Response:
-    trail = trail_of(request)
-    if trail.reason is None:
-        trail.reason, trail.detail = refusal.reason, refusal.detail
-    row = errors.wire(refusal)
-    if row.key == "gone":
-        return Response(refusal.extra["body"], row.status, media_type=FHIR_JSON)
-    response = answered(request, row, event_of(core, request), refusal.detail, refusal.extra.get("location", ""))
-    if row.status == 401:
-        for value in challenge(refusal, rule_of(trail)):
-            response.headers.append("WWW-Authenticate", value)
-    if row.status == 405 and "allow" in refusal.extra:
-        response.headers["Allow"] = refusal.extra["allow"]
-    return response
+    return render
 
 
 def answered(

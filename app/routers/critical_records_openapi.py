@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
@@ -134,11 +135,16 @@ def responses(status: int, text: str, keys: Iterable[Key]) -> Responses:
         if refused == HTTPStatus.GONE:
             found[refused]["content"] = {JSON: {"schema": {"type": "object"}, "example": _GONE}}
         elif refused != HTTPStatus.TOO_MANY_REQUESTS:
-            examples = {row.key: {"summary": row.text, "value": orjson.loads(row.outcome(EVENT))} for row in rows}
+            examples = {row.key: _example(row) for row in rows}
             found[refused]["content"] = {JSON: {"schema": {"type": "object"}, "examples": examples}}
         if refused == HTTPStatus.UNAUTHORIZED:
             found[refused]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     return found
+
+
+@lru_cache(maxsize=256)
+def _example(row: errors.WireError) -> dict[str, Any]:
+    return {"summary": row.text, "value": orjson.loads(row.outcome(EVENT))}
 
 
 def _body(type_: str) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from typing import Final
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
-from app.directory import BY_NAME
+from app.directory import BY_NAME, AccessRule
 from app.errors import Reason, Refusal
 from app.fhir.bundle import JSON
 from app.routers import codingsystems, critical_information, helseid_pages, helseid_ttt, kjernejournal_answers
 from app.routers.common import trail_of
 from app.routers.control import problems
+from app.routers.refusing import challenged
 from app.services.codingsystems import errors as codes
 from app.services.kjernejournal.errors import KjError
 from app.services.kritiskinfo import errors as kritiskinfo
@@ -31,6 +32,7 @@ Form = Callable[[Request, int], Response]
 """Makes the answer with a status to a request."""
 
 _TEXT: Final = "An answer made by a fault rule of the sandbox"
+_REFUSAL: Final = Refusal(Reason.TOKEN_INVALID, _TEXT)
 _OAUTH: Final[Mapping[int, str]] = MappingProxyType(
     {
         400: "invalid_request",
@@ -53,22 +55,14 @@ def in_form_of(service: str, request: Request, status: int) -> Response:
 
 def _operation_outcome(request: Request, status: int) -> Response:
     response = Response(provesvar.outcome_of_status(status, _TEXT), status, media_type=JSON)
-    rule = BY_NAME[trail_of(request).call.service].rule
-    if status == HTTPStatus.UNAUTHORIZED and rule.credential != "none":
-        for value in challenge(Refusal(Reason.TOKEN_INVALID, _TEXT), rule):
-            response.headers.append("WWW-Authenticate", value)
-    return response
+    return challenged(response, _REFUSAL, _rule_of(request))
 
 
 def _critical_information(request: Request, status: int) -> Response:
-    refusal = Refusal(Reason.TOKEN_INVALID, _TEXT)
     row = kritiskinfo.of_status(status)
     response = critical_information.answered(request, row, trail_of(request).call.exchange, _TEXT)
     response.status_code = status
-    if status == HTTPStatus.UNAUTHORIZED:
-        for value in challenge(refusal, critical_information.rule_of(trail_of(request))):
-            response.headers.append("WWW-Authenticate", value)
-    return response
+    return challenged(response, _REFUSAL, critical_information.rule_of(trail_of(request)))
 
 
 def _oauth(request: Request, status: int) -> Response:
@@ -83,11 +77,7 @@ def _oauth(request: Request, status: int) -> Response:
 def _kjernejournal(request: Request, status: int) -> Response:
     row = kritiskinfo.of_status(status)
     response = kjernejournal_answers.in_form(request, KjError(status, row.legacy_code, row.text))
-    if status == HTTPStatus.UNAUTHORIZED:
-        rule = BY_NAME[trail_of(request).call.service].rule
-        for value in challenge(Refusal(Reason.TOKEN_INVALID, _TEXT), rule):
-            response.headers.append("WWW-Authenticate", value)
-    return response
+    return challenged(response, _REFUSAL, _rule_of(request))
 
 
 def _test_token(_request: Request, status: int) -> Response:
@@ -98,14 +88,17 @@ def _selvbetjening(request: Request, status: int) -> Response:
     body = selvbetjening.problem_of_status(status, problems.phrase(status), _TEXT, request.scope["path"])
     response = JSONResponse(body, status, media_type=selvbetjening.MEDIA_TYPE)
     if status == HTTPStatus.UNAUTHORIZED:
-        rule = BY_NAME[trail_of(request).call.service].rule
-        response.headers["WWW-Authenticate"] = ", ".join(challenge(Refusal(Reason.TOKEN_INVALID, _TEXT), rule))
+        response.headers["WWW-Authenticate"] = ", ".join(challenge(_REFUSAL, _rule_of(request)))
     return response
 
 
 def _codingsystems(request: Request, status: int) -> Response:
-    exchange = trail_of(request).call.exchange
-    return codingsystems.answer_of(codes.of_status(status), Refusal(Reason.TOKEN_INVALID, _TEXT), exchange)
+    response = codingsystems.answered(codes.of_status(status), trail_of(request).call.exchange, _TEXT)
+    return challenged(response, _REFUSAL, _rule_of(request))
+
+
+def _rule_of(request: Request) -> AccessRule:
+    return BY_NAME[trail_of(request).call.service].rule
 
 
 def _problem(_request: Request, status: int) -> Response:

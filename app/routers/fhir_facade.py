@@ -6,12 +6,11 @@ that service.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from app.core import Core
 from app.directory import BY_NAME
@@ -26,6 +25,7 @@ from app.routers.critical_information import answered, rule_of
 from app.routers.critical_records_openapi import Described
 from app.routers.examining import Reader, by_routes, tried
 from app.routers.nhn_headers import Said
+from app.routers.refusing import Render, add_errors
 from app.services.fhirfacade import rules
 from app.services.fhirfacade.mapping import TYPES
 from app.services.fhirfacade.port import Records
@@ -38,10 +38,10 @@ from app.services.kritiskinfo.headers import missing as header_missing
 from app.services.kritiskinfo.records import today
 from app.trust.examine import Asked as Examined
 from app.trust.examine import Flaws
-from app.trust.gate import Authenticated, authenticate, challenge, examine
+from app.trust.gate import Authenticated, authenticate, examine
 from app.trust.policy import KJ, KJ_SUMMARY, Op, Outcome, ServicePolicy
 from app.trust.principal import Access
-from app.trust.release import Released, accountable, claim_proof, release, security_event
+from app.trust.release import Released, accountable, release
 from app.trust.trail import Trail
 
 SERVICE: Final = BY_NAME["fhir-facade"]
@@ -55,7 +55,8 @@ def create(core: Core, records: Records) -> FastAPI:
     for type_ in TYPES:
         _add_type(app, core, records, type_)
     _add_summary(app, core, records)
-    _add_errors(app, core)
+    nothing_here = f"there is nothing here; the types are {', '.join(TYPES)}"
+    add_errors(app, core, _rendered(core), rule_of, nothing_here=nothing_here, other_method="the facade is read only")
     return app
 
 
@@ -297,45 +298,7 @@ def _identifier(trail: Trail, stated: Number) -> Identifier:
 # what is answered when nothing is granted
 
 
-def _add_errors(app: FastAPI, core: Core) -> None:
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
-        trail = trail_of(request)
-        if trail.access is None or trail.access.patient_nin is None:
-            # Nothing was audited, so nothing has claimed the proof yet.
-            try:
-                await claim_proof(core, trail)
-            except Refusal as replayed:
-                refusal = replayed
-            security_event(trail, refusal)
-        return _refused(core, request, refusal)
-
-    @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 405:
-            allow = {"allow": (error.headers or {}).get("Allow", "")}
-            refusal = Refusal(Reason.METHOD_NOT_ALLOWED, "the facade is read only", extra=allow)
-        else:
-            refusal = Refusal(Reason.ROUTE_UNKNOWN, f"there is nothing here; the types are {', '.join(TYPES)}")
-        return _refused(core, request, refusal)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _error: Exception) -> Response:
-        return _refused(core, request, Refusal(Reason.INTERNAL, "an unexpected error; see the server log"))
-
-
-def _refused(core: Core, request: Request, refusal: Refusal) -> Response:
-    trail = trail_of(request)
-    if trail.reason is None:
-        trail.reason, trail.detail = refusal.reason, refusal.detail
-    row = errors.wire(refusal)
-    response = answered(request, row, nhn_headers.event_of(core, request), refusal.detail)
-    for name, value in _extra_headers(trail, row.status, refusal):
-        response.headers.append(name, value)
-    return response
-
-
-def _extra_headers(trail: Trail, status: int, refusal: Refusal) -> Sequence[tuple[str, str]]:
-    if status == 401:
-        return [("WWW-Authenticate", value) for value in challenge(refusal, rule_of(trail))]
-    return [("Allow", refusal.extra["allow"])] if "allow" in refusal.extra else []
+def _rendered(core: Core) -> Render:
+    return lambda request, refusal: answered(
+        request, errors.wire(refusal), nhn_headers.event_of(core, request), refusal.detail
+    )

@@ -14,9 +14,10 @@ from app.errors import Reason, Refusal
 from app.routers import kjernejournal_openapi as described
 from app.routers.common import credentials_of, read_body, single, trail_of
 from app.routers.examining import Reader, declared, tried
-from app.routers.kjernejournal_answers import FHIR, EventRoute, Setup, add_errors, answered, claim_now
+from app.routers.kjernejournal_answers import FHIR, EventRoute, Setup, answered, rendered
 from app.routers.kjernejournal_fhir import add_fhir, examine_fhir
 from app.routers.nhn_headers import identifier
+from app.routers.refusing import add_errors
 from app.services.kjernejournal import indicator, rules, tickets
 from app.services.kjernejournal.port import CriticalInformation, Summary
 from app.services.kjernejournal.rules import Question
@@ -28,6 +29,7 @@ from app.trust.gate import authenticate, examine
 from app.trust.policy import KJ_INDICATOR, decide
 from app.trust.policy import Request as PolicyRequest
 from app.trust.principal import Access, Principal
+from app.trust.release import claim_proof
 from app.trust.trail import Trail
 
 SERVICE: Final = BY_NAME["kjernejournal"]
@@ -50,7 +52,7 @@ def create(core: Core, info: CriticalInformation) -> FastAPI:
     app.router.route_class = EventRoute
     _add_indicator(app, setup)
     add_fhir(app, setup)
-    add_errors(app, setup)
+    add_errors(app, core, rendered(info), lambda _trail: SERVICE.rule)
     return app
 
 
@@ -104,7 +106,7 @@ async def _indicator(setup: Setup, request: Request) -> Response:
     core, trail = setup.core, trail_of(request)
     trail.operation, trail.status_of = "helseindikator", setup.status_of()
     caller = await authenticate(core, trail, INDICATOR_RULE, credentials_of(request), request.method)
-    await claim_now(core, trail)
+    await claim_proof(core, trail)
     rules.epj_system(single(request, "X-EPJ-System"))
     question = rules.read_question(await read_body(request, trail.call.sandbox.settings.max_body_bytes))
     number = _number(trail, question)

@@ -18,8 +18,9 @@ from app.ids import new_token, new_uuid
 from app.routers import kjernejournal_openapi as described
 from app.routers.common import credentials_of, read_body, single, trail_of
 from app.routers.examining import Reader, declared, tried
-from app.routers.kjernejournal_answers import Setup, add_errors, answered, claim_now
+from app.routers.kjernejournal_answers import Setup, answered, rendered
 from app.routers.nhn_headers import identifier
+from app.routers.refusing import add_errors
 from app.services.kjernejournal import rules, sessions
 from app.services.kjernejournal.errors import NO_SESSION
 from app.services.kjernejournal.port import CriticalInformation
@@ -32,7 +33,7 @@ from app.trust.gate import Authenticated, authenticate, examine
 from app.trust.policy import KJ_PORTAL, decide
 from app.trust.policy import Request as PolicyRequest
 from app.trust.principal import Access
-from app.trust.release import accountable
+from app.trust.release import accountable, claim_proof
 from app.trust.trail import Trail
 
 SERVICE: Final = BY_NAME["kjernejournal-innlogging"]
@@ -64,7 +65,7 @@ def create(core: Core, info: CriticalInformation) -> FastAPI:
     app = FastAPI(title=SERVICE.title, description=described.ABOUT_SESSION, openapi_url=None, redirect_slashes=False)
     _add_create(app, setup)
     _add_kept(app, setup)
-    add_errors(app, setup)
+    add_errors(app, core, rendered(info), lambda _trail: SERVICE.rule)
     return app
 
 
@@ -175,7 +176,7 @@ async def _caller(setup: Setup, request: Request, operation: str, rule: AccessRu
     trail.operation, trail.status_of = operation, setup.status_of()
     trail.notes["event"] = _event(request)
     caller = await authenticate(setup.core, trail, rule, credentials_of(request), request.method)
-    await claim_now(setup.core, trail)
+    await claim_proof(setup.core, trail)
     trail.notes["event"] = rules.event_id(single(request, "X-EVENT-ID"))
     rules.source_system(single(request, "X-SOURCE-SYSTEM"), "X-SOURCE-SYSTEM")
     return caller

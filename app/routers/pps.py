@@ -6,14 +6,13 @@ Handlers read the request themselves: no model stands between the socket and the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from app import identity
 from app.core import Core
@@ -25,15 +24,16 @@ from app.routers import pps_openapi as described
 from app.routers.common import credentials_of, parse_form, read_form, single, trail_of
 from app.routers.examining import Reader, declared, tried
 from app.routers.fastlane import FastLane
+from app.routers.refusing import add_errors
 from app.services.provesvar import codes, errors, rules, source
 from app.services.provesvar.capability import capability, spliced
 from app.services.provesvar.rules import Search, SearchRule
 from app.services.provesvar.source import ProvesvarSource
 from app.trust.examine import Asked, Flaws
-from app.trust.gate import Authenticated, authenticate, challenge, examine
+from app.trust.gate import Authenticated, authenticate, examine
 from app.trust.policy import PPS, PPS_BACKDOOR, ServicePolicy
 from app.trust.principal import Access, Basis, Channel, Principal
-from app.trust.release import Released, accountable, claim_proof, release, security_event
+from app.trust.release import Released, accountable, claim_proof, release
 from app.trust.trail import Trail
 
 CORRELATION: Final = (
@@ -135,7 +135,7 @@ def _app(core: Core, variant: Variant) -> FastAPI:
     _add_metadata(app, core, variant)
     for rule in variant.searches.values():
         _add_search(app, core, variant, rule)
-    _add_errors(app, core, variant)
+    add_errors(app, core, _render, lambda _trail: variant.service.rule)
     return app
 
 
@@ -427,54 +427,8 @@ _UNPROVEN: Final = Authenticated(Principal(Channel.PERSONNEL, level=_BACKDOOR_LE
 # what is answered when there are no data
 
 
-def _add_errors(app: FastAPI, core: Core, variant: Variant) -> None:
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
-        trail = trail_of(request)
-        if trail.access is None or trail.access.patient_nin is None:
-            # Nothing was audited, so nothing has claimed the proof yet.
-            refusal = await _claimed(core, trail, refusal)
-            security_event(trail, refusal)
-        return _refused(trail, variant, refusal)
-
-    @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        allow = (error.headers or {}).get("Allow")
-        if error.status_code == 405:
-            refusal = Refusal(
-                Reason.METHOD_NOT_ALLOWED, "the method is not supported here", extra={"allow": allow or ""}
-            )
-        else:
-            refusal = Refusal(Reason.ROUTE_UNKNOWN, "there is nothing at this address")
-        return _refused(trail_of(request), variant, refusal)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, _error: Exception) -> Response:
-        return _refused(trail_of(request), variant, Refusal(Reason.INTERNAL, "an unexpected error; see the server log"))
-
-
-async def _claimed(core: Core, trail: Trail, refusal: Refusal) -> Refusal:
-    """The refusal, or that the proof was used before."""
-    try:
-        await claim_proof(core, trail)
-    except Refusal as replayed:
-        return replayed
-    return refusal
-
-
-def _refused(trail: Trail, variant: Variant, refusal: Refusal) -> Response:
-    if trail.reason is None:
-        trail.reason, trail.detail = refusal.reason, refusal.detail
+def _render(request: Request, refusal: Refusal) -> Response:
     row = errors.wire(refusal.reason)
-    if row.status == 400 and trail.call.sandbox.settings.plaintext_errors:
+    if row.status == 400 and trail_of(request).call.sandbox.settings.plaintext_errors:
         return Response(refusal.detail, 400, media_type="text/plain")
-    response = Response(row.outcome(refusal.detail), row.status, media_type=JSON)
-    for name, value in _extra_headers(variant, row.status, refusal):
-        response.headers.append(name, value)
-    return response
-
-
-def _extra_headers(variant: Variant, status: int, refusal: Refusal) -> Sequence[tuple[str, str]]:
-    if status == 401:
-        return [("WWW-Authenticate", value) for value in challenge(refusal, variant.service.rule)]
-    return [("Allow", refusal.extra["allow"])] if status == 405 else []
+    return Response(row.outcome(refusal.detail), row.status, media_type=JSON)

@@ -80,7 +80,7 @@ class Resolver:
         inner = dict(scope)
         inner.update(path=where.tail, raw_path=where.tail.encode(), root_path="", app_root_path="")
         inner[SCOPE_KEY] = trail
-        app = self._apps.get(where.service, self._apps[addresses.WEB])
+        app = self._apps[where.service if where.service in self._apps else addresses.WEB]
         if sandbox.rules and where.service not in _UNJOURNALED:
             app = faulted(core, trail, app)
         keep = core.settings.journal_body_bytes

@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import anyio.to_thread
+import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -79,12 +81,8 @@ async def ring(core: Core, sandbox: SandboxState, *, refresh: bool = False) -> R
     if isinstance(known, Ring) and not refresh:
         return known
     stored = await core.store.read(lambda conn: key_store.ring(conn, sandbox.id))
-    # A private RSA key takes some fifty milliseconds to import, and most sandboxes have the installation's.
-    last_place = ("issuer-keys", *(key.kid for key in stored))
-    last = core.misc.get(last_place)
-    fresh = _ring(stored, last if isinstance(last, Ring) else None)
+    fresh = _ring(stored)
     core.misc.put(place, fresh, core.clock.time() + _MEMORY_SECONDS)
-    core.misc.put(last_place, fresh)
     return fresh
 
 
@@ -113,15 +111,20 @@ async def secret(core: Core) -> bytes:
     return value
 
 
-def _ring(stored: Sequence[StoredKey], known: Ring | None) -> Ring:
-    keys = dict(known.keys) if known is not None else {key.kid: import_key(key.jwk) for key in stored}
+def _ring(stored: Sequence[StoredKey]) -> Ring:
     current = next(key for key in stored if key.state == "current")
     return Ring(
-        signing=SigningKey(current.kid, str(current.jwk["x5t"]), keys[current.kid]),
+        signing=SigningKey(current.kid, str(current.jwk["x5t"]), _private_key(orjson.dumps(current.jwk))),
         published=tuple(public_members(key.jwk) for key in stored if key.state != "expired"),
         expired=tuple(public_members(key.jwk) for key in stored if key.state == "expired"),
-        keys=keys,
+        keys={key.kid: import_key(public_members(key.jwk)) for key in stored},
     )
+
+
+@lru_cache(maxsize=16)
+def _private_key(jwk: bytes) -> Key:
+    # A private RSA key takes some fifty milliseconds to import, and most sandboxes have the installation's.
+    return import_key(orjson.loads(jwk))
 
 
 async def _make(ids: IdSource, now: float, state: str) -> StoredKey:

@@ -175,11 +175,15 @@ async def _account(core: Core, trail: Trail, access: Access, refusal: Refusal) -
 
 
 async def claim_proof(core: Core, trail: Trail) -> None:
-    """Claim the proof's single-use key where nothing is released. Raises ``Refusal(DPOP_INVALID)``."""
+    """Claim the proof's single-use key at once, where no audit record takes it along.
+
+    Raises ``Refusal(DPOP_INVALID)``.
+    """
     if trail.replay is None:
         return
+    claimed, trail.replay = trail.replay, None
     try:
-        await core.store.commit(Unit(replay=(trail.replay,)))
+        await core.store.commit(Unit(replay=(claimed,)))
     except Replayed as error:
         raise Refusal(Reason.DPOP_INVALID, REPLAY_TEXT) from error
 

@@ -9,7 +9,8 @@ import httpx
 from fhir.resources.R4B import get_fhir_model_class
 
 from app.services.fhirfacade.profiles import lacking, of_type
-from tests.conformance.ki_kit import HOST, KiWorld
+from tests.conformance.ki_kit import KiWorld
+from tests.support.world import HOST
 from tests.unit.trust.gate_kit import ABSENT, proof
 
 R4 = HOST + "/fhir/r4"

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import orjson
-from sqlalchemy import Connection
 
-from app import main
-from app.clock import ManualClock
-from app.core import Core
-from app.ids import SeededIds
 from app.routers.critical_information import PREFIX
-from app.sandboxes import manager
-from app.sandboxes.state import DEFAULT
 from app.services.kritiskinfo import samples
 from app.services.kritiskinfo.samples import Place, Resource, Writer
-from app.settings import Settings
-from app.store import audit, privacy, tables
-from app.store.engine import Store
-from app.synthetic import seed
-from app.trust import issuer_keys
-from app.trust.facts import Setting
-from app.trust.jose import sign
-from tests.unit.trust.gate_kit import ABSENT, NOW, claims, proof
+from tests.support.world import HOST, World
+from tests.unit.trust.gate_kit import ABSENT, claims, proof
 
-T = TypeVar("T")
-
-HOST = "http://localhost:8000"
 MOUNT = "/critical-information"
 BASE = MOUNT + PREFIX
 K = HOST + BASE
@@ -63,55 +43,17 @@ def place(nin: str = B, writer: Writer = DOCTOR) -> Place:
     return Place(nin, writer)
 
 
-class KiWorld:
-    """One installation, its clock standing still."""
+class KiWorld(World):
+    """The world with callers of critical information."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        path = folder / "ki.db"
-        path.write_bytes(_template())
-        self.core = _core(path, **settings)
-        self.core.store.start()
-        self._runner = asyncio.Runner()
-        self._app = main.compose(self.core)
-
-    def close(self) -> None:
-        self._runner.close()
-        self.core.store.close()
-
-    def run(self, work: Awaitable[T]) -> T:
-        async def wait() -> T:
-            return await work
-
-        return self._runner.run(wait())
-
-    def write(self, work: Callable[[Connection], T]) -> T:
-        return self.run(self.core.store.write(work))
-
-    def configure(self, *, faults: Mapping[str, str] | None = None, **settings: Any) -> None:
-        """The sandbox's own settings and faults, until configured again."""
-        self.run(manager.configure(self.core, DEFAULT, settings=settings, faults=faults))
-
-    def set(self, person: str, setting: Setting) -> None:
-        self.write(lambda conn: privacy.put_setting(conn, DEFAULT, person, setting, NOW))
-
-    def audit(self, **wanted: Any) -> list[dict[str, Any]]:
-        """The records of the chain, newest first."""
-        return self.run(self.core.store.read(lambda conn: audit.query(conn, DEFAULT, service="KJ", **wanted)))
+    audited_as = "KJ"
 
     def token(self, **changes: Any) -> str:
         """An access token; keywords replace claims (``ABSENT`` drops one)."""
         base = {"aud": "nhn:critical-information", "scope": ["openid", SCOPE], "attest": ABSENT}
         if "hpr" in changes and "pid" not in changes:
             base["pid"] = PIDS[changes["hpr"]]
-        made = claims(**{**base, **changes})
-
-        async def key() -> Any:
-            state = await manager.state(self.core, DEFAULT)
-            assert state is not None
-            return await issuer_keys.signing_key(self.core, state)
-
-        found = self.run(key())
-        return sign(found.header("at+jwt"), made, found.key)
+        return self.signed(claims(**{**base, **changes}))
 
     def headers(self, method: str, path: str, patient: str | None = B, **changes: Any) -> dict[str, str]:
         """What a health worker's call has by default: token, fresh proof, role, system, basis, patient."""
@@ -125,27 +67,6 @@ class KiWorld:
             "nhn-access-basis": "SAMTYKKE",
         }
         return sent if patient is None else {**sent, "nhn-patient-nin": patient}
-
-    def send(self, method: str, url: str, *, raise_errors: bool = True, **arguments: Any) -> httpx.Response:
-        async def sending() -> httpx.Response:
-            async with self.client(raise_errors) as client:
-                return await client.request(method, url, **arguments)
-
-        return self._runner.run(sending())
-
-    def client(self, raise_errors: bool = True) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(app=self._lower_case, raise_app_exceptions=raise_errors)
-        return httpx.AsyncClient(transport=transport, base_url=HOST)
-
-    async def _lower_case(self, scope: Any, receive: Any, send: Any) -> None:
-        """As a socket would: the test client looks header names up as ASGI says they are, in lower case."""
-
-        async def lowered(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [(bytes(name).lower(), value) for name, value in message["headers"]]}
-            await send(message)
-
-        await self._app(scope, receive, lowered)
 
     def call(
         self,
@@ -238,27 +159,3 @@ def refused(answer: httpx.Response, status: int, code: str = "", issue: str = ""
 
 def changed(body: Mapping[str, Any], writer: Writer = DOCTOR, **members: Any) -> Resource:
     return samples.changed(body, writer, **members)
-
-
-@cache
-def _template() -> bytes:
-    """A seeded database, made once for a test run."""
-    with tempfile.TemporaryDirectory(prefix="sandkasse-ki-") as folder:
-        path = Path(folder) / "template.db"
-        core = _core(path)
-        tables.metadata.create_all(core.store.engine)
-        core.store.start()
-        asyncio.run(_fill(core))
-        core.store.close()
-        return path.read_bytes()
-
-
-async def _fill(core: Core) -> None:
-    await issuer_keys.ensure(core)
-    await manager.ensure(core, seeder=seed.fill)
-
-
-def _core(path: Path, **settings: Any) -> Core:
-    made = Settings(database_url=f"sqlite:///{path}", **settings)
-    clock = ManualClock(NOW)
-    return Core(made, Store(made.database_url, clock), clock, SeededIds(str(path)))

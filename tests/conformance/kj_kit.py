@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
-from fastapi import FastAPI
+from sqlalchemy import Connection
 
-from app.main import CRITICAL_INFORMATION
-from app.routers import kjernejournal, kjernejournal_portal, kjernejournal_session
 from app.sandboxes.state import DEFAULT
 from app.services.kjernejournal.sessions import s256
 from app.services.kritiskinfo import records
 from app.services.kritiskinfo.records import Draft, Record
-from app.store import audit
-from tests.conformance.pps_kit import HOST, PpsWorld
+from app.store import audit, privacy, registers
+from tests.conformance.pps_kit import PpsWorld
+from tests.support.world import HOST
 from tests.unit.trust.gate_kit import ABSENT, PARENT, attest, claims, proof
 
 KJ, LOGIN, PORTAL = "/kjernejournal", "/kjernejournal-innlogging", "/kjernejournal-portal/hpp-webapp"
@@ -32,14 +32,11 @@ MACHINE: Mapping[str, Any] = {"pid": ABSENT, "sub": ABSENT, "hpr": ABSENT, "leve
 
 
 class KjWorld(PpsWorld):
-    """One installation with kjernejournal, its clock standing still."""
+    """The world with callers of kjernejournal; of critical information it holds only what a test writes."""
 
-    def more_apps(self) -> Mapping[str, FastAPI]:
-        return {
-            "kjernejournal": kjernejournal.create(self.core, CRITICAL_INFORMATION),
-            "kjernejournal-innlogging": kjernejournal_session.create(self.core, CRITICAL_INFORMATION),
-            "kjernejournal-portal": kjernejournal_portal.create(self.core, CRITICAL_INFORMATION),
-        }
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__(folder, **settings)
+        self.write(_without_records)
 
     def kj_token(self, *scopes: str, **changes: Any) -> str:
         """An access token for kjernejournal; keywords replace claims."""
@@ -241,3 +238,8 @@ def findings(world: KjWorld, answer: httpx.Response) -> list[tuple[str, str]]:
     exchange = answer.headers["Sandbox-Exchange"]
     told = world.send("GET", f"/_sandbox/v1/exchanges/{exchange}").json()
     return [(each["code"], each["level"]) for each in told["findings"]]
+
+
+def _without_records(conn: Connection) -> None:
+    for person in registers.list_persons(conn, DEFAULT):
+        privacy.purge(conn, DEFAULT, person.id, records.SERVICE)

@@ -24,7 +24,8 @@ from tests.conformance.facade_kit import (
     resources,
     sections,
 )
-from tests.conformance.ki_kit import C8, C11, H02, HOST, A, B, D, E, F, H, I, J, KiWorld, place
+from tests.conformance.ki_kit import C8, C11, H02, A, B, D, E, F, H, I, J, KiWorld, place
+from tests.support.world import HOST
 from tests.unit.trust.gate_kit import ABSENT, proof
 
 P08, P09, P10 = "08851899805", "19881299960", "11820999845"

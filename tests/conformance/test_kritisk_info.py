@@ -34,7 +34,6 @@ from tests.conformance.ki_kit import (
     H02,
     H03,
     H05,
-    HOST,
     MACHINE,
     NURSE,
     OTHER_DOCTOR,
@@ -56,6 +55,7 @@ from tests.conformance.ki_kit import (
     role,
     told,
 )
+from tests.support.world import HOST
 from tests.unit.trust.gate_kit import ABSENT, NOW, proof
 
 Case = Callable[[KiWorld], None]
@@ -929,7 +929,7 @@ def test_everything_wrong_is_explained_at_once(own: KiWorld) -> None:
     request = {"method": "GET", "url": K + "/AllergyIntolerance?criticalInfoType=x", "headers": faulty}
     answer = own.send("POST", "/_sandbox/v1/explain", json={"request": request}).json()
     assert answer["ok"] is False
-    assert [each["rule"] for each in answer["faults"]] == ["B1", "B1", "PARAMETER_INVALID", "C3", "F2"]
+    assert [each["rule"] for each in answer["faults"]] == ["B1", "B1", "B1", "C3", "F2"]
 
 
 @pytest.mark.parametrize("path", ["/AllergyIntolerance", "/Flag/x", "/Patient/$everything", "/status"])

@@ -32,7 +32,6 @@ from app.trust.policy import Outcome, Verdict, conclude, decide, filter_objects
 from tests.conformance.pps_kit import (
     H02,
     H02_PID,
-    HOST,
     P02,
     P03,
     P04,
@@ -47,6 +46,7 @@ from tests.conformance.pps_kit import (
     nothing,
     refused,
 )
+from tests.support.world import HOST
 from tests.unit.services.svarrapport_files import extension, fixture
 from tests.unit.services.svarrapport_specs import SPECS
 from tests.unit.trust import policy_requests

@@ -12,7 +12,7 @@ from app.clock import ManualClock
 from app.routers.kjernejournal_portal import COOKIE
 from app.trust.facts import Setting, SettingKind
 from tests.conformance.kj_kit import INDICATOR, KJ, PORTAL, KjWorld, feil, findings
-from tests.conformance.pps_kit import HOST
+from tests.support.world import HOST
 from tests.unit.trust.gate_kit import ABSENT, NOW, attest, proof
 
 B, D, E, F, G, J = "14838449698", "09895949814", "03836249851", "21869049848", "02917149979", "05928849688"

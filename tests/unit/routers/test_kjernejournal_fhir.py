@@ -1,15 +1,13 @@
 """The older FHIR surface: the same records as critical information v1, read and written with a ticket."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 
-from app.routers import critical_information
 from app.routers.kjernejournal_fhir import OPENING, USE
 from app.services.kritiskinfo import samples
 from app.trust.facts import Setting, SettingKind
@@ -23,9 +21,6 @@ FHIR = "application/fhir+json; charset=UTF-8"
 
 class Both(KjWorld):
     """Kjernejournal and critical information v1 in one installation."""
-
-    def more_apps(self) -> Mapping[str, FastAPI]:
-        return {**super().more_apps(), "critical-information": critical_information.create(self.core)}
 
     def new(self, path: str) -> httpx.Response:
         """Read B's records in critical information v1."""

@@ -22,7 +22,6 @@ from app.store.engine import Store
 from app.trust.facts import Setting, SettingKind
 from tests.conformance.pps_kit import (
     H02,
-    HOST,
     P01,
     P02,
     P03,
@@ -38,6 +37,7 @@ from tests.conformance.pps_kit import (
     outcome,
     refused,
 )
+from tests.support.world import HOST
 from tests.unit.trust.gate_kit import ABSENT, NOW, attest, proof
 
 H08_PID, H08 = "18885849179", "222250108"
