@@ -34,7 +34,7 @@ def create(core: Core, services: Mapping[str, FastAPI], ports: Ports = _NO_PORTS
             return JSONResponse({"status": "unavailable"}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    app.include_router(console.routes(core, ports, _listed(services)))
+    app.router.routes.extend(console.routes(core, ports, _listed(services)).routes)
     explorer.add_pages(app, services)
 
     @app.get("/favicon.ico", include_in_schema=False)

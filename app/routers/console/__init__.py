@@ -27,5 +27,5 @@ def routes(core: Core, ports: Ports, services: Sequence[Service]) -> APIRouter:
         sandboxes.routes(core, ports),
         addresses.routes(core, services),
     ):
-        router.include_router(part)
+        router.routes.extend(part.routes)
     return router

@@ -46,11 +46,9 @@ def create(core: Core, ports: Ports = _NO_PORTS) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        responses=problems.responses(),
     )
     problems.install(app)
     app.add_middleware(Guard, core=core)
-    app.router.route_class = problems.limited_route(core.settings.max_body_bytes)
     large = problems.limited_route(core.settings.max_message_bytes)
     for part in (
         sandboxes.routes(core, ports),
@@ -67,7 +65,8 @@ def create(core: Core, ports: Ports = _NO_PORTS) -> FastAPI:
         ways.routes(core),
         explain.routes(core, ports),
     ):
-        app.include_router(part)
+        # Not include_router, which makes every route a second time at the first request: a part has no prefix.
+        app.router.routes.extend(part.routes)
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.sandboxes import checks
 from app.sandboxes.checks.render import FORMATS
 from app.store import clients
@@ -46,7 +46,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 def routes(core: Core) -> APIRouter:
     """Judge a client by its exchanges in the journal."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes), tags=["checks"])
+    router = limited_router(core.settings.max_body_bytes, tags=["checks"])
 
     @router.get(
         "/checks",

@@ -11,7 +11,7 @@ from app.errors import Reason, Refusal
 from app.routers.common import trail_of
 from app.routers.control.bodies import TokenOrder
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.store import clients, sandboxes
 from app.store.engine import Connection
 from app.trust.sts.clients import Client, read_client
@@ -28,7 +28,7 @@ _EXAMPLE = {
 
 def routes(core: Core, ports: Ports) -> APIRouter:
     """Register clients of the issuer, hand out the seeded ones' keys (ruling R24), mint tokens."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes))
+    router = limited_router(core.settings.max_body_bytes)
 
     @router.get("/clients", tags=["clients"], summary="Every client of the issuer")
     async def list_clients(request: Request) -> dict[str, Any]:

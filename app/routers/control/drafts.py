@@ -13,7 +13,7 @@ from app.clock import rfc3339
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.sandboxes.forms import Body, Text
 from app.services.selvbetjening import administration, changes, confirmation, drafts, keys, templates
 from app.services.selvbetjening.confirmation import Asked
@@ -98,7 +98,7 @@ class NewTemplate(Body):
 
 def routes(core: Core) -> APIRouter:
     """Drafts, templates and the grants of clients."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes))
+    router = limited_router(core.settings.max_body_bytes)
 
     @router.get("/drafts", tags=_TAGS, summary="Every client draft, the newest first")
     async def list_drafts(request: Request) -> dict[str, Any]:

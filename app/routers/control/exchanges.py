@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.routers.control.queries import DEFAULT_LIMIT, Limit, Name, PatientId, seconds
 from app.sandboxes import journal
 from app.store import exchanges
@@ -132,7 +132,7 @@ Filters = Annotated[Wanted, Depends(read_wanted)]
 
 def routes(core: Core) -> APIRouter:
     """Read, follow, await, export and empty the journal of a sandbox."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes), tags=["exchanges"])
+    router = limited_router(core.settings.max_body_bytes, tags=["exchanges"])
 
     @router.get(
         "/exchanges",

@@ -18,7 +18,7 @@ from app.directory import BY_NAME, Service
 from app.errors import Reason, Refusal
 from app.routers.common import SCOPE_KEY, call_of, trail_of
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.routers.journal import redact
 from app.sandboxes.forms import Body
 from app.trust.examine import (
@@ -92,7 +92,7 @@ class Explain(Body):
 
 def routes(core: Core, ports: Ports) -> APIRouter:
     """Explain without sending."""
-    router = APIRouter(route_class=limited_route(2 * core.settings.max_body_bytes))
+    router = limited_router(2 * core.settings.max_body_bytes)
 
     @router.post(
         "/explain",

@@ -12,7 +12,7 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
 from app.routers.control.bodies import Faults
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.sandboxes import config, manager
 from app.sandboxes.faults import MOST_RULES, Part, Rule, RuleDraft, added, named
 from app.sandboxes.forms import invalid
@@ -126,7 +126,7 @@ class ShownFaults(Part):
 
 def routes(core: Core) -> APIRouter:
     """Read, replace, add and remove."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes), tags=["faults"])
+    router = limited_router(core.settings.max_body_bytes, tags=["faults"])
 
     async def shown(state: SandboxState) -> ShownFaults:
         known = await core.store.read(lambda conn: counts.counts(conn, state.id))

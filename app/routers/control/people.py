@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, HTTPException, Path, Request, Response
 from app.core import Core
 from app.routers.common import trail_of
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.sandboxes import registry
 from app.sandboxes.register_bodies import Criteria, OrganisationBody, PatientList, PersonBody, PractitionerBody
 from app.sandboxes.registry import required
@@ -33,7 +33,7 @@ OrganisationPatch = Annotated[dict[str, Any], _patch({"helsenettMember": False})
 
 def routes(core: Core, ports: Ports) -> APIRouter:
     """Read, put, change and delete in the three registers; make persons by criteria."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes), tags=["registers"])
+    router = limited_router(core.settings.max_body_bytes, tags=["registers"])
     _persons(router, core, ports)
     _practitioners(router, core)
     _organisations(router, core)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -58,6 +59,11 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
         "pointer": {"type": "string", "description": "JSON pointer into the body", "example": "/kind"},
     },
 }
+
+
+def limited_router(limit: int, tags: list[str | Enum] | None = None) -> APIRouter:
+    """A router for a part of the API: bodies end at ``limit`` bytes, and errors are documented."""
+    return APIRouter(route_class=limited_route(limit), responses=responses(), tags=tags)
 
 
 def limited_route(limit: int) -> type[APIRoute]:

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 
 from app.core import Core
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.routers.control.queries import DEFAULT_LIMIT, Limit, Name, PatientId, seconds
 from app.sandboxes.registry import required
 from app.store import audit as chains
@@ -21,7 +21,7 @@ from app.trust.audit import Fault, Verification
 
 def routes(core: Core) -> APIRouter:
     """Read the audit of a sandbox, and verify its chains."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes))
+    router = limited_router(core.settings.max_body_bytes)
 
     @router.get("/audit", tags=["audit"], summary="Audit records, newest first", responses=responses(400, 404))
     async def list_records(

@@ -17,7 +17,7 @@ _BODY = {"content": {"application/fhir+json": {"schema": {"type": "object"}}}, "
 
 def routes(core: Core, ports: Ports, route: type[APIRoute]) -> APIRouter:
     """Put resources into a service's store."""
-    router = APIRouter(route_class=route, tags=["resources"])
+    router = APIRouter(route_class=route, responses=responses(), tags=["resources"])
 
     @router.put(
         "/resources/{service}",

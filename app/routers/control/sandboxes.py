@@ -21,7 +21,7 @@ from app.routers.control.bodies import (
     SandboxChange,
 )
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.sandboxes import keys, manager, snapshots
 from app.sandboxes.config import OVERRIDABLE
 from app.sandboxes.content import Seeder
@@ -36,7 +36,7 @@ SnapshotName = Annotated[str, Path(description="The snapshot's name.")]
 
 def routes(core: Core, ports: Ports) -> APIRouter:
     """The operations on sandboxes as such; ``/sandboxes`` is answered outside every named sandbox only (R61)."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes))
+    router = limited_router(core.settings.max_body_bytes)
     _life(router, core, ports)
     _snapshots(router, core)
     _time_of(router, core)

@@ -16,7 +16,7 @@ from app.core import Core
 from app.errors import Refusal
 from app.routers.common import trail_of
 from app.routers.control.ports import Ports, ScenarioLibrary
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.sandboxes import manager, scenario_file
 from app.sandboxes.forms import Body
 from app.sandboxes.scenario import Listed, Scenario, schema
@@ -56,7 +56,7 @@ class Load(Body):
 
 def routes(core: Core, ports: Ports) -> APIRouter:
     """List, show, check and load scenarios."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes), tags=[_TAG])
+    router = limited_router(core.settings.max_body_bytes, tags=[_TAG])
 
     def library() -> ScenarioLibrary:
         if ports.scenarios is None:

@@ -12,7 +12,7 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
 from app.routers.control.people import PersonId
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.sandboxes import privacy_change
 from app.sandboxes.registry import required
 from app.sandboxes.setting_bodies import AnySetting, ShortSetting
@@ -23,7 +23,7 @@ from app.store.privacy import StoredSetting
 
 def routes(core: Core) -> APIRouter:
     """Read, add, replace and remove the settings of a person."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes), tags=["settings"])
+    router = limited_router(core.settings.max_body_bytes, tags=["settings"])
 
     @router.get("/persons/{person_id}/settings", summary="A person's settings", responses=responses(404))
     async def list_settings(request: Request, person_id: PersonId) -> dict[str, Any]:

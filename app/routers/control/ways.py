@@ -10,7 +10,7 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.advising import advise
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_route, responses
+from app.routers.control.problems import limited_router, responses
 from app.store import exchanges
 
 _EXAMPLE = {
@@ -41,7 +41,7 @@ _DESCRIPTION = (
 
 def routes(core: Core) -> APIRouter:
     """How an exchange would pass."""
-    router = APIRouter(route_class=limited_route(core.settings.max_body_bytes))
+    router = limited_router(core.settings.max_body_bytes)
 
     @router.get(
         "/exchanges/{exchange_id}/ways",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
 from app.clock import ManualClock
 from app.core import Core
@@ -73,14 +75,28 @@ class Desk:
 
 
 def make(folder: Path, ports: Ports, **settings: Any) -> Desk:
-    chosen = Settings(database_url=f"sqlite:///{folder}/a.db", **settings)
-    clock = ManualClock(NOW)
-    store = Store(chosen.database_url, clock)
-    tables.metadata.create_all(store.engine)
-    store.start()
-    core = Core(chosen, store, clock, SeededIds("t"))
-    asyncio.run(manager.ensure(core, seeder=seeder))
+    (folder / "a.db").write_bytes(_template())
+    core, clock = _core(folder / "a.db", **settings)
     return Desk(core, clock, Resolver(core, {"control": control.create(core, ports), "web": FastAPI()}, FastAPI()))
+
+
+@cache
+def _template() -> bytes:
+    """The file of an installation whose default sandbox has people and clients alone."""
+    with tempfile.TemporaryDirectory(prefix="sandkasse-control-") as folder:
+        path = Path(folder) / "template.db"
+        tables.metadata.create_all(create_engine(f"sqlite:///{path}"))
+        core, _ = _core(path)
+        asyncio.run(manager.ensure(core, seeder=seeder))
+        core.store.close()
+        return path.read_bytes()
+
+
+def _core(path: Path, **settings: Any) -> tuple[Core, ManualClock]:
+    chosen, clock = Settings(database_url=f"sqlite:///{path}", **settings), ManualClock(NOW)
+    core = Core(chosen, Store(chosen.database_url, clock), clock, SeededIds("t"))
+    core.store.start()
+    return core, clock
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.store import tables
 from app.store.engine import Store
 from app.trust import issuer_keys
-from app.trust.jose import Key, import_key
+from app.trust.jose import Key, import_key, is_private
 
 NOW = 1_795_000_000.0
 
@@ -33,7 +33,8 @@ def test_a_private_key_is_imported_once_for_all_and_a_rotation_is_seen_at_once(
     imported: list[object] = []
 
     def counted(jwk: Mapping[str, Any]) -> Key:
-        imported.append(jwk)
+        if is_private(jwk):
+            imported.append(jwk)
         return import_key(jwk)
 
     async def kid(name: str) -> str:
@@ -47,7 +48,7 @@ def test_a_private_key_is_imported_once_for_all_and_a_rotation_is_seen_at_once(
         for name in ("a", "b"):
             await manager.create(core, name)
         assert await kid("a") == await kid("b")
-        assert len(imported) == 2
+        assert len(imported) == 1
         state = await manager.state(core, "a")
         assert state is not None
         new = await issuer_keys.rotate(core, state)
