@@ -6,9 +6,11 @@ clock pass when they are valid against either. Replay memory and time-outs run o
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 DAY = 86_400.0
@@ -73,4 +75,13 @@ def start_of_day(seconds: float) -> float:
 
 def rfc3339(seconds: float) -> str:
     """``2026-11-21T08:00:00.000000Z``: UTC with microseconds, the form stored and shown."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    part, whole = math.modf(seconds)
+    micros = round(part * 1e6)
+    if not 0 <= micros < 1_000_000:  # the part of a time before 1970, or one that is rounded up to a second
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return f"{_to_the_second(int(whole))}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]

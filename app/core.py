@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,11 @@ _PROOFS = 65_536  # DPoP proofs this process remembers; the store decides for al
 
 @dataclass(frozen=True)
 class Core:
-    """The running installation. The caches are bounded and belong to one process."""
+    """The running installation. The caches are bounded and belong to one process.
+
+    ``signer`` is the thread tokens are signed on: an RSA signature takes most of a millisecond, in which other
+    threads may run. More than one would wait for each other and for the event loop (measured in ``bench/``).
+    """
 
     settings: Settings
     store: Store
@@ -30,10 +35,12 @@ class Core:
     misc: BoundedCache[tuple[str, ...], object] = field(init=False)
     proofs: BoundedCache[tuple[str, ...], bool] = field(init=False)
     recalled: BoundedCache[Hashable, tuple[int | None, Any]] = field(init=False)
+    signer: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", BoundedCache(self.settings.key_cache_size))
         object.__setattr__(self, "tokens", BoundedCache(self.settings.token_cache_size))
         object.__setattr__(self, "proofs", BoundedCache(_PROOFS))
         object.__setattr__(self, "recalled", BoundedCache(_RECALLED))
+        object.__setattr__(self, "signer", ThreadPoolExecutor(1, "token-signer"))
         object.__setattr__(self, "misc", BoundedCache(self.settings.token_cache_size))

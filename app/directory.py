@@ -7,6 +7,7 @@ and the resolving middleware its addresses (design section 4, trust.md section 3
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 Scheme = Literal["Bearer", "DPoP"]
@@ -37,11 +38,16 @@ class AccessRule:
 
     @property
     def audiences(self) -> frozenset[str]:
-        return frozenset(audience for audience, _ in self.grants)
+        return _parts(self.grants)[0]
 
     @property
     def scopes(self) -> frozenset[str]:
-        return frozenset(scope for _, scope in self.grants)
+        return _parts(self.grants)[1]
+
+
+@lru_cache(maxsize=64)
+def _parts(grants: tuple[tuple[str, str], ...]) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(audience for audience, _ in grants), frozenset(scope for _, scope in grants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,7 @@ def _lifespan(core: Core, apps: OnDemand[FastAPI]) -> Callable[[FastAPI], Abstra
                     await chore
             await checkpoint(core)
             core.store.close()
+            core.signer.shutdown()
 
     return lifespan
 

@@ -43,7 +43,7 @@ class Plan:
 
 
 def main(arguments: Sequence[str]) -> int:
-    plan = Plan(1.0, 1) if "--quick" in arguments else Plan(3.0, 3)
+    plan = Plan(1.0, 1) if "--quick" in arguments else Plan(2.0, 7)
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -112,7 +113,8 @@ def _add_back_channel(app: FastLane, core: Core) -> None:
     async def tokens(request: Request) -> Response:
         """The grants `authorization_code`, `refresh_token`, `client_credentials` and token exchange."""
         form, sent = await _form(core, request), credentials_of(request)
-        return JSONResponse(await token.token(core, trail_of(request), form, sent.dpop), headers=_NO_STORE)
+        answer = orjson.dumps(await token.token(core, trail_of(request), form, sent.dpop))
+        return Response(answer, media_type="application/json", headers=_NO_STORE)
 
     app.add_lane("POST", "/connect/token", tokens)
 

@@ -40,7 +40,7 @@ async def state(core: Core, sandbox: str) -> SandboxState | None:
 
     Raises ``Refusal(STORE_UNAVAILABLE)``.
     """
-    row = await core.store.read_one(lambda conn: sandboxes.load(conn, sandbox))
+    row = await core.store.read_together(("sandbox", sandbox), lambda conn: sandboxes.load(conn, sandbox))
     if row is None or rows.expired(row, core.clock.time()):
         return None
     return rows.state(core, row)

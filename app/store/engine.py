@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -106,6 +106,7 @@ class Store:
             Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
         self._reader = _engine(url, writer=False)
         self._local = threading.local()
+        self._this_turn: dict[Hashable, Any] = {}
         self.bell = Bell(listeners)
         self._writer = _Writer(_engine(url, writer=True), clock, Retention(limits), self.bell)
         stamp.watch(self.engine)
@@ -161,6 +162,23 @@ class Store:
         except (SQLAlchemyError, sqlite3.Error) as error:
             self._forget(error)
             raise Refusal(Reason.STORE_UNAVAILABLE, "the store does not answer") from error
+
+    async def read_together(self, key: Hashable, fn: Callable[[Connection], T]) -> T:
+        """As ``read_one``; all who ask for ``key`` in one turn of the event loop get one reading.
+
+        It is as good as their own: what made any of them ask was in the loop's queue before the reading, or
+        comes after the forgetting, which the reading puts there.
+        """
+        if not self.embedded:
+            return await self.read(fn)
+        if key in self._this_turn:
+            known: T = self._this_turn[key]
+            return known
+        found = await self.read_one(fn)
+        if not self._this_turn:
+            asyncio.get_running_loop().call_soon(self._this_turn.clear)
+        self._this_turn[key] = found
+        return found
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run ``fn`` in one snapshot. Raises ``Refusal(STORE_UNAVAILABLE)`` when the database does not answer."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from app.core import Core
 from app.ids import new_hex
 from app.trust import issuer_keys
+from app.trust.issuer_keys import SigningKey
 from app.trust.jose import b64encode, sign
 from app.trust.sts.clients import Client
 from app.trust.sts.context import Context
@@ -141,10 +142,7 @@ async def access_token(context: Context, content: Content) -> Minted:
     key = await issuer_keys.signing_key(context.core, context.sandbox)
     seconds = content.client.access_token_seconds or context.settings.access_token_seconds
     claims = _dated(context, seconds) | access_claims(content) | {"jti": new_hex(context.core.ids)}
-    # An RSA signature takes most of a millisecond and lets other threads in meanwhile: not on the event loop.
-    loop = asyncio.get_running_loop()
-    signed = await loop.run_in_executor(None, sign, key.header("at+jwt"), claims, key.key)
-    return Minted(signed, claims, seconds)
+    return Minted(await _signed(context.core, key, "at+jwt", claims), claims, seconds)
 
 
 async def id_token(
@@ -160,7 +158,11 @@ async def id_token(
         claims["nonce"] = nonce
     if state is not None:
         claims["s_hash"] = _half_hash(state)
-    return sign(key.header("JWT"), claims, key.key)
+    return await _signed(context.core, key, "JWT", claims)
+
+
+async def _signed(core: Core, key: SigningKey, typ: str, claims: Mapping[str, Any]) -> str:
+    return await asyncio.get_running_loop().run_in_executor(core.signer, sign, key.header(typ), claims, key.key)
 
 
 def access_claims(content: Content) -> dict[str, Any]:

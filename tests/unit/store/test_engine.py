@@ -180,3 +180,40 @@ def test_sweep_forgets_expired_keys_and_old_exchanges(store: Store) -> None:
 
     assert count(tables.replay) == 5
     assert count(tables.exchange) == 7
+
+
+class TestReadTogether:
+    """One reading for all who ask in the same turn of the event loop, and never an old one."""
+
+    @staticmethod
+    def count(readings: list[int], conn: Connection) -> int:
+        found: int = conn.execute(select(func.count()).select_from(tables.replay)).scalar_one()
+        readings.append(found)
+        return found
+
+    async def test_those_of_one_turn_share_a_reading(self, store: Store) -> None:
+        readings: list[int] = []
+
+        async def ask(name: str) -> int:
+            return await store.read_together(name, lambda conn: self.count(readings, conn))
+
+        assert await asyncio.gather(*(ask("a") for _ in range(5)), ask("b")) == [0] * 6
+        assert len(readings) == 2
+        assert await ask("a") == 0
+        assert len(readings) == 3
+
+    async def test_what_was_written_before_one_asks_is_seen(self, store: Store) -> None:
+        readings: list[int] = []
+        seen: list[tuple[int, int]] = []
+
+        async def write_and_ask(number: int) -> None:
+            for turn in range(20):
+                await store.commit(Unit(replay=(key(f"{number}-{turn}"),)))
+                at_least = len(done) + 1
+                done.append(number)
+                seen.append((at_least, await store.read_together("all", lambda conn: self.count(readings, conn))))
+
+        done: list[int] = []
+        await asyncio.gather(*(write_and_ask(number) for number in range(8)))
+        assert all(found >= at_least for at_least, found in seen)
+        assert len(readings) < len(seen) == 160
