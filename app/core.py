@@ -15,7 +15,7 @@ from app.trust.cache import BoundedCache
 from app.trust.jose import Key
 
 _RECALLED = 1024  # facts and answers this process remembers; an answer is one of at most ``release.LARGEST_KEPT`` bytes
-_PROOFS = 65_536  # DPoP proofs this process remembers; the store decides for all of them
+_PROOFS = 16_384  # DPoP proofs this process remembers, to refuse early; the store decides for all of them
 
 
 @dataclass(frozen=True)

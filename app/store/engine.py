@@ -532,7 +532,7 @@ def _engine(url: str, *, writer: bool) -> Engine:
         cursor.execute("PRAGMA synchronous=FULL")  # ruling R60: durable means synced to disk
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         cursor.execute("PRAGMA cache_size=-16000")
-        cursor.execute("PRAGMA mmap_size=268435456")
+        cursor.execute("PRAGMA mmap_size=33554432")
         cursor.close()
 
     if writer:
