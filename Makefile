@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PY := .venv/bin/python
+# One test process more than cores: many tests wait for a server or for the disk.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 LOCK_OPTIONS := --quiet --config pyproject.toml
 
 .PHONY: help run test check bench docs e2e lock image
@@ -14,7 +16,7 @@ run: .venv/.run ## start the sandbox on http://localhost:8000 (ARGS="--tls" and 
 	.venv/bin/sandkasse serve $(ARGS)
 
 test: .venv/.dev ## all tests with coverage gates, and the count of conformance cases
-	$(PY) -m pytest -n 2 --cov --cov-report= --cov-fail-under=90 $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=90 $(ARGS)
 	$(PY) -m coverage report --include='app/trust/policy/*,app/trust/policy/rows/*,app/trust/policy_docs.py,app/trust/gate.py,app/trust/dpop.py,app/trust/attest.py' --fail-under=100 --show-missing
 	$(PY) -m coverage report --skip-covered --sort=cover | tail -40
 

@@ -14,7 +14,7 @@ from tests.support.length import LONG
 from tests.support.live import SEARCH, UNHURRIED, Session
 from tools.live_server import LiveServer, live_server
 
-PARTS, ROUNDS, CALLS, CLIENTS = 5 if LONG else 1, 2, 500, 8
+PARTS, ROUNDS, CALLS, CLIENTS = (5, 2, 500, 8) if LONG else (1, 2, 200, 8)
 """Ten thousand calls in the long run: in each part two suites make two rounds of five hundred."""
 RESULTS_OF_P01 = 73
 
@@ -44,7 +44,7 @@ def test_two_suites_do_not_meet(two_workers: LiveServer, part: int) -> None:
         for sandbox, mark in ((one, one.name), (other, other.name)):
             seen = sandbox.journal.list(service="pps-v2", limit=1000)
             assert {row.patient for row in seen} == {"P01"}
-            assert len(seen) == 1000
+            assert len(seen) == min(1000, ROUNDS * CLIENTS * (CALLS // CLIENTS + 1))
             told = sandbox.journal.explain(seen[0].id)
             assert f"/s/{mark}/" in told.body["request"]["url"]
             assert told.body["sandbox"] == mark
