@@ -40,6 +40,7 @@ _LISTENERS = 100
 _MAX_BATCH = 256
 _BATCHES_BETWEEN_SWEEPS = 512
 _BUSY_MS = 15_000
+_TRY_MS = 1
 _PAUSE = 0.005  # seconds without another job after which the writer waits no longer
 
 
@@ -530,7 +531,7 @@ def _engine(url: str, *, writer: bool) -> Engine:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # ruling R60: durable means synced to disk
-        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        cursor.execute(f"PRAGMA busy_timeout={_TRY_MS if writer else _BUSY_MS}")
         cursor.execute("PRAGMA cache_size=-16000")
         cursor.execute("PRAGMA mmap_size=33554432")
         cursor.close()
@@ -539,6 +540,23 @@ def _engine(url: str, *, writer: bool) -> Engine:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _take_turn(connection)
 
     return engine
+
+
+def _take_turn(connection: Connection) -> None:
+    """Begin a transaction that writes, as soon as no other process has one; after ``_BUSY_MS`` in vain, raise.
+
+    Tried every millisecond: the database's own waiting sleeps for up to a tenth of a second, while the others'
+    transactions last some milliseconds.
+    """
+    driver: Any = connection.connection.driver_connection
+    for tries_left in reversed(range(_BUSY_MS // _TRY_MS)):
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not tries_left or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+        else:
+            return

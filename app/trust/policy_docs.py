@@ -1,8 +1,7 @@
-"""Renders the decision table to Markdown: ``python -m app.trust.policy_docs > docs/decisions.md``."""
+"""Renders the decision table to Markdown, for ``tools.generate_docs``."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
@@ -34,7 +33,7 @@ _OBLIGATIONS = {
 _INTRODUCTION = """\
 # Decisions
 
-Generated from `app/trust/policy` by `python -m app.trust.policy_docs`. Do not edit.
+Generated from `app/trust/policy` by `python -m tools.generate_docs`. Do not edit.
 
 Every request for patient data is judged by the rows below, in this order. The first row with an outcome
 decides; a row without one lets the request go on, and may add obligations. For single objects the strictest
@@ -53,10 +52,6 @@ def render() -> str:
     parts += [_stage(stage) for stage in Stage]
     parts += [_obligations(), _services()]
     return "\n".join(parts)
-
-
-def main() -> None:
-    sys.stdout.write(render())
 
 
 def _stage(stage: Stage) -> str:
@@ -117,7 +112,3 @@ def _value(value: object) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-if __name__ == "__main__":
-    main()

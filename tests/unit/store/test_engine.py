@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +219,29 @@ class TestReadTogether:
         await asyncio.gather(*(write_and_ask(number) for number in range(8)))
         assert all(found >= at_least for at_least, found in seen)
         assert len(readings) < len(seen) == 160
+
+
+class TestAnotherProcessWrites:
+    """Another connection stands for it: it has the database's only turn to write."""
+
+    @pytest.fixture
+    def other(self, store: Store) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(str(store.url.database), isolation_level=None, check_same_thread=False)) as made:
+            made.execute("BEGIN IMMEDIATE")
+            yield made
+
+    async def test_a_write_waits_for_it(self, store: Store, other: sqlite3.Connection) -> None:
+        asyncio.get_running_loop().call_later(0.05, other.execute, "ROLLBACK")
+        await store.commit(Unit(audit=(entry("after"),)))
+        assert [body for _, body in audit_rows(store)] == [b"1:after"]
+
+    async def test_one_that_waits_in_vain_is_refused(
+        self, store: Store, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.store.engine._BUSY_MS", 20)
+        with pytest.raises(Refusal) as caught:
+            await store.commit(Unit(audit=(entry("never"),)))
+        assert caught.value.reason is Reason.AUDIT_UNAVAILABLE
+        other.execute("ROLLBACK")
+        await store.commit(Unit(audit=(entry("later"),)))
+        assert [body for _, body in audit_rows(store)] == [b"1:later"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,10 +180,3 @@ def test_the_document_names_every_row_and_service() -> None:
     text = policy_docs.render()
     assert all(f"| {rule.id} |" in text for rule in RULES)
     assert all(f" {name} |" in text for name in SERVICES)
-
-
-def test_the_document_is_printed() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "app.trust.policy_docs"], capture_output=True, text=True, check=True
-    )
-    assert printed.stdout == policy_docs.render()
