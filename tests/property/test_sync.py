@@ -36,7 +36,7 @@ else:
     example = load("epj_kritisk_info")
 
 PATIENT, PERSON = "20828349954", "P16"
-OPERATIONS = 500 if LONG else 150
+OPERATIONS = 500 if LONG else 300
 NEW: tuple[Callable[[], Resource], ...] = (
     lambda: samples.drug_reaction(place(PATIENT)),
     lambda: samples.other_allergy(place(PATIENT)),
@@ -126,7 +126,7 @@ class Interleaving:
         self.left -= 1
         epj, marker = self.epjs[number], f"m{self.left}"
         held = epj.copy.records(PATIENT)
-        act = self.random.choices(["sync", "create", "edit", "refute", "delete"], (20, 8, 50, 8, 6))[0]
+        act = self.random.choices(["sync", "create", "edit", "refute", "delete"], (20, 8, 46, 8, 10))[0]
         if act == "sync":
             epj.sync(PATIENT)
         elif act == "create":
