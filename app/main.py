@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import date
-from functools import partial
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 
-from app import addresses
+from app.adapters import CRITICAL_INFORMATION, RECORDS
+from app.addresses import WEB
 from app.clock import RealClock, SystemClock
 from app.core import Core
-from app.directory import BY_NAME
 from app.errors import Refusal
 from app.ids import IdSource, SystemIds
 from app.ondemand import OnDemand
 from app.routers import (
     citizen,
     codingsystems,
-    control,
     critical_information,
     fhir_facade,
     helseid,
@@ -36,46 +33,22 @@ from app.routers import (
     selvbetjening,
     selvbetjening_portal,
     trust_probe,
-    web,
 )
-from app.routers.control.ports import Ports
-from app.routers.examining import Reader, by_routes
 from app.routers.resolver import Resolver
 from app.routers.wire import KeepingCase
 from app.sandboxes import journal, manager
-from app.services.fhirfacade.port import Records
-from app.services.kjernejournal.port import CriticalInformation, Summary
-from app.services.kritiskinfo import categories, errors, records, status
-from app.services.kritiskinfo.source import objects_of
-from app.services.provesvar.ingest_fhir import put_fhir
 from app.settings import Settings
 from app.store import migrate
-from app.store.engine import Connection, Store
+from app.store.engine import Store
 from app.store.retention import Limits
-from app.synthetic import generate, seed
-from app.synthetic.scenarios import Scenarios
+from app.synthetic import seed
 from app.trust import audit, issuer_keys
-from app.trust.sts.orders import fill_order
 
-LOG: Final = logging.getLogger("sandkasse")
+if TYPE_CHECKING:
+    from app.control_plane import ControlPlane
+
 _HOUR: Final = 3600.0
 _MINUTE: Final = 60.0
-
-
-def _summary(conn: Connection, sandbox: str, person: str, today: date) -> Summary:
-    return status.summary(records.heads(conn, sandbox, person), today)
-
-
-CRITICAL_INFORMATION: Final = CriticalInformation(
-    latest=records.latest,
-    summary=_summary,
-    kind=categories.category,
-    groups=categories.GROUPS,
-    wire=errors.wire,
-)
-"""What kjernejournal shows is critical information's: no service knows another."""
-RECORDS: Final = Records(latest=records.latest, objects=objects_of)
-"""What the facade and the citizen side show of it."""
 
 
 def create_app(
@@ -90,18 +63,19 @@ def create_app(
 
 def compose(core: Core) -> Resolver:
     """Every service of an installation behind the resolving middleware."""
-    services, ports = assemble(core)
-    pages = {addresses.WEB: lambda: web.create(core, services, ports)}
-    apps = OnDemand({name: partial(services.__getitem__, name) for name in services} | pages)
-    return Resolver(core, apps, FastAPI(lifespan=_lifespan(core, apps)))
+    return Resolver(core, assemble(core), FastAPI(lifespan=_lifespan(core)))
 
 
-def assemble(core: Core) -> tuple[OnDemand[FastAPI], Ports]:
-    """The application of each service by its name in the directory, made when first asked for.
+def assemble(core: Core) -> OnDemand[FastAPI]:
+    """The application of each service by its name in the directory, and ``WEB``, made when it is first called."""
 
-    With them what control API and pages need besides.
-    """
-    services: OnDemand[FastAPI] = OnDemand(
+    @cache
+    def plane() -> ControlPlane:
+        from app.control_plane import ControlPlane  # its many models take a fifth of a start: after the first answer
+
+        return ControlPlane(core, apps)
+
+    apps: OnDemand[FastAPI] = OnDemand(
         {
             "helseid": lambda: helseid.create(core),
             "helseid-ttt": lambda: helseid_ttt.create(core),
@@ -120,54 +94,17 @@ def assemble(core: Core) -> tuple[OnDemand[FastAPI], Ports]:
             "kjernejournal": lambda: kjernejournal.create(core, CRITICAL_INFORMATION),
             "kjernejournal-innlogging": lambda: kjernejournal_session.create(core, CRITICAL_INFORMATION),
             "kjernejournal-portal": lambda: kjernejournal_portal.create(core, CRITICAL_INFORMATION),
-            "control": lambda: control.create(core, ports),
+            "control": lambda: plane().control(),
+            WEB: lambda: plane().pages(),
         }
     )
-    ports = _ports(core.settings, _readers(core, services))
-    return services, ports
-
-
-def _readers(core: Core, services: Mapping[str, FastAPI]) -> Mapping[str, Reader]:
-    """What reads a request to each service for an explanation; its routes alone where there is nothing better."""
-
-    def routes_of(name: str) -> Reader:
-        return by_routes(services[name])
-
-    return OnDemand(
-        {
-            **{name: partial(routes_of, name) for name in services if name != "control"},
-            "helseid": lambda: helseid.reader(core, services["helseid"]),
-            "pps": lambda: pps.reader(core, pps.V1),
-            "pps-v2": lambda: pps.reader(core, pps.V2),
-            "pps-backdoor": lambda: pps.reader(core, pps.BACKDOOR),
-            "trust-probe": lambda: trust_probe.reader(core, BY_NAME["trust-probe"]),
-            "trust-probe-bearer": lambda: trust_probe.reader(core, BY_NAME["trust-probe-bearer"]),
-            "selvbetjening-api": lambda: selvbetjening.reader(core, services["selvbetjening-api"]),
-            "critical-information": lambda: critical_information.reader(core, services["critical-information"]),
-            "fhir-facade": lambda: fhir_facade.reader(core, services["fhir-facade"], RECORDS),
-            "kjernejournal": lambda: kjernejournal.reader(core, CRITICAL_INFORMATION),
-            "kjernejournal-innlogging": lambda: kjernejournal_session.reader(core, CRITICAL_INFORMATION),
-        }
-    )
-
-
-def _ports(settings: Settings, readers: Mapping[str, Reader]) -> Ports:
-    library = Scenarios(settings)
-    return Ports(
-        seeder=seed.SEEDED,
-        mint=fill_order,
-        put_fhir=put_fhir,
-        generate=generate.generate,
-        scenario=library.seeder,
-        scenarios=library,
-        readers=readers,
-    )
+    return apps
 
 
 def served_app(settings: Settings | None = None) -> KeepingCase:
     """The application for a real server; ``uvicorn --factory app.main:served_app`` reads the environment."""
     app = create_app(settings)
-    return KeepingCase(app, app.stopping)
+    return KeepingCase(app, app.stopping, app.complete)
 
 
 async def start(core: Core) -> None:
@@ -184,11 +121,10 @@ async def checkpoint(core: Core) -> None:
     await core.store.write(lambda conn: audit.checkpoint(conn, now, made))
 
 
-def _lifespan(core: Core, apps: OnDemand[FastAPI]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await start(core)
-        apps.make_all()
         chores = [
             asyncio.create_task(_every(_HOUR, checkpoint, core)),
             asyncio.create_task(_every(_MINUTE, manager.sweep, core)),

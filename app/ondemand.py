@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from threading import RLock
 from typing import TypeVar
 
-V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 
 
-class OnDemand(Mapping[str, V]):
-    """Each name with what makes its value. A value is made once; names can be listed without making any."""
+class OnDemand(Mapping[str, V_co]):
+    """Each name with what makes its value. A value is made once, whichever thread asks; names can be listed."""
 
-    def __init__(self, makers: Mapping[str, Callable[[], V]]) -> None:
+    def __init__(self, makers: Mapping[str, Callable[[], V_co]]) -> None:
         self._makers = dict(makers)
-        self._made: dict[str, V] = {}
+        self._made: dict[str, V_co] = {}
+        self._making = RLock()  # making one may ask for another
 
-    def __getitem__(self, name: str) -> V:
+    def __getitem__(self, name: str) -> V_co:
         try:
             return self._made[name]
         except KeyError:
-            made = self._made[name] = self._makers[name]()
-            return made
+            with self._making:
+                if name not in self._made:
+                    self._made[name] = self._makers[name]()
+                return self._made[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._makers
@@ -30,8 +34,3 @@ class OnDemand(Mapping[str, V]):
 
     def __len__(self) -> int:
         return len(self._makers)
-
-    def make_all(self) -> None:
-        """Make every value that is not made yet, so that no one waits for it later."""
-        for name in self._makers:
-            self[name]

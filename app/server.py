@@ -17,7 +17,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +29,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app import tls
 from app.clock import SystemClock, rfc3339
 from app.ids import SystemIds
+from app.loading import uncollected
 from app.routers.wire import TRANSPORT
 from app.settings import Settings
 
@@ -38,6 +40,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _POLL_SECONDS: Final = 0.5
 _QUICK_DEATH_SECONDS: Final = 5.0
 _STARTUP_FAILURE: Final = 3
+_SETTLE_SECONDS: Final = 0.5
 _SWITCH_SECONDS: Final = 0.0005  # the store's writer must not wait 5 ms for its turn while requests are worked on
 _COLLECT_AFTER: Final = (20_000, 20, 50)
 
@@ -182,9 +185,10 @@ class _Protocol(HttpToolsProtocol):
 
 
 async def _serve(settings: Settings, listening: Listening, parent: int | None) -> int:
-    from app import main  # only where it is served: the process that keeps the workers does without
+    with uncollected():
+        from app import main  # only where it is served: the process that keeps the workers does without
 
-    app = main.served_app(settings)
+        app = main.served_app(settings)
     plain = _Server(uvicorn_config(app, settings, lifespan="on"))
     servers = [(plain, listening.plain)]
     if listening.secure is not None:
@@ -206,13 +210,21 @@ async def _serve(settings: Settings, listening: Listening, parent: int | None) -
         await _until_started(server, running[-1])
         if running[-1].done():
             return _outcome(running[-1])
-    _settle_memory()
+    settling = asyncio.create_task(_settle(app.complete))
     await _until_told(stop, running, parent)
+    settling.cancel()
     app.stopping()
     for (server, _), task in reversed(list(zip(servers, running, strict=True))):
         server.should_exit = True
         await asyncio.wait([task])
     return max(_outcome(task) for task in running)
+
+
+async def _settle(complete: Callable[[], Iterable[object]]) -> None:
+    """After the first answers: make the rest, beside the calls, and keep all of it out of the collector's way."""
+    await asyncio.sleep(_SETTLE_SECONDS)
+    await asyncio.to_thread(deque, complete(), 0)
+    _settle_memory()
 
 
 def _settle_memory() -> None:

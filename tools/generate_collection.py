@@ -93,7 +93,7 @@ def descriptions() -> dict[str, Mapping[str, Any]]:
     """The OpenAPI document of each service in the order of the directory, made without starting anything."""
     clock = ManualClock(0.0)
     core = Core(Settings(), Store("sqlite://", clock), clock, SeededIds("collection"))
-    services, _ = assemble(core)
+    services = assemble(core)
     found: dict[str, Mapping[str, Any]] = {
         service.name: services[service.name].openapi() for service in SERVICES if service.name in services
     }

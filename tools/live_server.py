@@ -15,6 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 _PATIENCE = 30.0
+_NOT_A_USERS = ("SANDKASSE_", "COV_", "PYTHONDONTWRITEBYTECODE")  # a user's server keeps its bytecode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def start(folder: Path, *arguments: str, environment: Mapping[str, str] | None =
         "SANDKASSE_DATA_DIR": str(folder),
         "SANDKASSE_DATABASE_URL": f"sqlite:///{folder}/sandkasse.db",
     }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SANDKASSE_", "COV_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_A_USERS)}
     command = [sys.executable, "-m", "app.cli", "serve", *arguments]
     begun = time.perf_counter()
     with (folder / "server.log").open("ab") as log:

@@ -10,9 +10,12 @@ from urllib.parse import urlencode
 
 import typer
 
-from app.commands.common import HOME, AdminKey, Sandbox, Url, remote, told_plainly
+from app.commands.calling import HOME, AdminKey, Sandbox, Url, remote
+from app.commands.common import single
 from app.sandboxes.checks.model import Result, load
 from app.sandboxes.checks.render import FORMATS
+
+app: Final = single()
 
 
 class Format(StrEnum):
@@ -39,6 +42,7 @@ _FATAL: Final[Mapping[FailOn, Callable[[Result], bool]]] = {
 }
 
 
+@app.command()
 def check(
     client: Annotated[str, typer.Option("--client", help="`client_id` of the client to judge.")],
     form: Annotated[Format, typer.Option("--format", help="How the results are written.")] = Format.text,
@@ -56,7 +60,7 @@ def check(
     sandkasse check --client sandkasse-epj
     sandkasse check --client my-epj --format junit --fail-on failed > checks.xml
     """
-    with told_plainly(), remote(url, sandbox, admin_key) as there:
+    with remote(url, sandbox, admin_key) as there:
         found = there.control("GET", f"/checks?{urlencode({'client': client})}")
     report = load(found)
     if form is Format.json:

@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 import typer
 
-from app.commands.common import HOME, AdminKey, Sandbox, Url, remote, told_plainly
+from app.commands.calling import HOME, AdminKey, Sandbox, Url, remote
+from app.commands.common import group
 
-app: Final = typer.Typer(no_args_is_help=True, help="Client drafts of HelseID Selvbetjening, in a running sandbox.")
+app: Final = group("Client drafts of HelseID Selvbetjening, in a running sandbox.")
 
 Draft = Annotated[str, typer.Argument(metavar="ID", help="The clientId the API answered with.")]
 
@@ -17,7 +18,7 @@ Draft = Annotated[str, typer.Argument(metavar="ID", help="The clientId the API a
 @app.command("list")
 def list_drafts(url: Url = HOME, admin_key: AdminKey = None, sandbox: Sandbox = "default") -> None:
     """Every draft, the newest first."""
-    with told_plainly(), remote(url, sandbox, admin_key) as there:
+    with remote(url, sandbox, admin_key) as there:
         found: list[dict[str, Any]] = there.control("GET", "/drafts")["drafts"]
     for draft in found:
         scopes = " ".join(draft["apiScopes"])
@@ -38,7 +39,7 @@ def confirm(
     sandkasse draft confirm 3f6c1c1e-7d0e-4b1a-9d0e-6f2f6f1a1053
     """
     body = {"status": "Rejected" if reject else "Success"}
-    with told_plainly(), remote(url, sandbox, admin_key) as there:
+    with remote(url, sandbox, admin_key) as there:
         done = there.control("POST", f"/drafts/{quote(draft, safe='')}/confirm", body)
     typer.echo(f"{done['status']}{'' if done['redirect'] is None else '  ' + done['redirect']}")
     if done["status"] == "Failed":

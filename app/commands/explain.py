@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
 
-from app.commands.common import HOME, AdminKey, Sandbox, Url, remote, stop, told_plainly
+from app.commands.calling import HOME, AdminKey, Sandbox, Url, remote
+from app.commands.common import single, stop
 from app.links.curl_line import NotCurl, read_curl
 from app.links.remote import Remote
+
+app: Final = single()
 
 _WIDTH: Final = 100
 
 
-def one_argument(words: list[str]) -> list[str]:
-    """The words of a command line, with a curl line behind ``explain`` as one: its options are curl's, not ours."""
-    if words[:1] != ["explain"] or "curl" not in words:
-        return words
-    begin = words.index("curl")
-    return [*words[:begin], shlex.join(words[begin:])]
-
-
+@app.command()
 def explain(
     asked: Annotated[
         str,
@@ -49,11 +44,11 @@ def explain(
     """
     line = sys.stdin.read() if asked == "-" else asked
     if not line.lstrip().startswith("curl"):
-        with told_plainly(), remote(url, sandbox, admin_key) as running:
+        with remote(url, sandbox, admin_key) as running:
             found = running.control("GET", f"/exchanges/{line.strip()}")
         typer.echo(_json(found) if as_json else story(found))
         return
-    with told_plainly(), remote(url, sandbox, admin_key) as running:
+    with remote(url, sandbox, admin_key) as running:
         found = _unsent(running, line)
     typer.echo(_json(found) if as_json else _told(found))
     if not found["ok"]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 import typer
 
-from app.commands.common import HOME, AdminKey, Sandbox, Url, remote, told_plainly
+from app.commands.calling import HOME, AdminKey, Sandbox, Url, remote
+from app.commands.common import single
 
-_WAIT = 20  # seconds a call waits for more; less than the connection's own patience
+app: Final = single()
+
+_WAIT: Final = 20  # seconds a call waits for more; less than the connection's own patience
 
 
+@app.command()
 def journal(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     service: Annotated[str | None, typer.Option(help="Only this service, such as `pps-v2`.")] = None,
@@ -33,7 +37,7 @@ def journal(
     """
     wanted = {"service": service, "client": client, "patient": patient, "status": status, "path": path}
     query = {name: value for name, value in wanted.items() if value is not None}
-    with told_plainly(), remote(url, sandbox, admin_key) as there:
+    with remote(url, sandbox, admin_key) as there:
         page = there.control("GET", f"/exchanges?{urlencode({**query, 'limit': limit})}")
         for row in reversed(page["exchanges"]):
             typer.echo(line(row))

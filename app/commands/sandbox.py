@@ -9,13 +9,12 @@ from urllib.parse import quote
 
 import typer
 
-from app.commands.common import HOME, AdminKey, Url, remote, stop, told_plainly
+from app.commands.calling import HOME, AdminKey, Url, remote
+from app.commands.common import group, stop
 from app.commands.scenario import content_of
 from app.sandboxes.state import DEFAULT
 
-app: Final = typer.Typer(
-    no_args_is_help=True, help="Sandboxes of a running installation, each isolated from all others."
-)
+app: Final = group("Sandboxes of a running installation, each isolated from all others.")
 
 Name = Annotated[str, typer.Argument(metavar="SANDBOX", help="Name of the sandbox.")]
 NewName = Annotated[
@@ -216,7 +215,7 @@ def _setting(line: str) -> tuple[str, Any]:
 
 
 def _call(url: str, admin_key: str | None, method: str, path: str, body: Any = None) -> Any:
-    with told_plainly(), remote(url, DEFAULT, admin_key) as running:
+    with remote(url, DEFAULT, admin_key) as running:
         return running.control(method, f"/sandboxes{path}", body)
 
 

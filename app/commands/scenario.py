@@ -9,15 +9,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from app.commands.common import CLOCK, HOME, AdminKey, Sandbox, Url, read_settings, remote, stop, told_plainly
+from app.commands.calling import HOME, TELLING, AdminKey, Sandbox, Url, remote
+from app.commands.common import CLOCK, group, read_settings, stop, told_plainly
 from app.errors import Refusal
 from app.links.remote import read_file
 from app.sandboxes.scenario import schema as scenario_schema
 from app.sandboxes.scenario_file import Document, Fault, fault_of, read_yaml
 
-app: Final = typer.Typer(
-    no_args_is_help=True, help="Scenarios: whole sandboxes from a page of YAML, with the calls to try."
-)
+app: Final = group("Scenarios: whole sandboxes from a page of YAML, with the calls to try.")
 
 _FILES: Final = (".yaml", ".yml", ".json")
 
@@ -56,7 +55,7 @@ def check(file: Annotated[Path, typer.Argument(help="YAML or JSON file.")]) -> N
     from app.synthetic.scenarios import Scenarios
 
     settings = read_settings()
-    with told_plainly():
+    with told_plainly(TELLING):
         document = _document(file)
         found = Scenarios(settings).check(document.content, CLOCK.time())
     faults = [document.at(each.pointer, each.detail) for each in found]
@@ -81,7 +80,7 @@ def load(
     sandkasse scenario load gp-office --reset
     sandkasse scenario load mine.yaml --sandbox team-a
     """
-    with told_plainly(), remote(url, sandbox, admin_key) as running:
+    with remote(url, sandbox, admin_key) as running:
         body = {"scenario": content_of(scenario), "reset": reset}
         running.control("POST", "/scenarios/load", body)
     typer.echo(f"{scenario} is loaded into the sandbox {sandbox}")
@@ -101,7 +100,7 @@ def content_of(scenario: str) -> str | Mapping[str, Any]:
     """What the control API takes for a scenario: its name, or the content when it is a file. Stops when unreadable."""
     if not scenario.endswith(_FILES):
         return scenario
-    with told_plainly():
+    with told_plainly(TELLING):
         content = _document(Path(scenario)).content
     if not isinstance(content, Mapping):
         stop(f"{scenario} holds no scenario")

@@ -16,9 +16,8 @@ from fastapi.responses import JSONResponse, Response
 from app.directory import BY_NAME, AccessRule
 from app.errors import Reason, Refusal
 from app.fhir.bundle import JSON
-from app.routers import codingsystems, critical_information, helseid_pages, helseid_ttt, kjernejournal_answers
+from app.routers import codingsystems, critical_information, helseid_pages, helseid_ttt, kjernejournal_answers, problems
 from app.routers.common import trail_of
-from app.routers.control import problems
 from app.routers.refusing import challenged
 from app.services.codingsystems import errors as codes
 from app.services.kjernejournal.errors import KjError

@@ -25,8 +25,8 @@ from app import identity
 from app.core import Core
 from app.errors import Refusal
 from app.routers.common import FORM, parse_form
-from app.routers.control.problems import phrase
 from app.routers.fault_forms import in_form_of
+from app.routers.problems import phrase
 from app.routers.wire import TRANSPORT, App, Message, Receive, Scope, Send
 from app.sandboxes import faults
 from app.sandboxes.faults import Asked, Rule

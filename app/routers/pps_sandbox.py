@@ -14,8 +14,8 @@ from fastapi.responses import Response
 from app.core import Core
 from app.directory import BY_NAME
 from app.errors import Reason, Refusal
+from app.routers import problems
 from app.routers.common import read_body, require_admin, single, trail_of
-from app.routers.control import problems
 from app.services.provesvar import ingest
 from app.services.provesvar.elements import NAMESPACES
 

@@ -6,7 +6,7 @@ case (real-clients.md C6), and answers unknown sandboxes itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -50,6 +50,12 @@ class Resolver:
     def stopping(self) -> None:
         """The server stops: journal streams end, and calls that wait for the journal answer."""
         self._core.store.bell.close()
+
+    def complete(self) -> Iterator[str]:
+        """Ask for every application, one a step: those made when first asked for wait for nobody later."""
+        for name in self._apps:
+            self._apps[name]
+            yield name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

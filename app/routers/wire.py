@@ -6,7 +6,7 @@ server is wrapped in this: to a client in the same process the names are plain b
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -31,12 +31,19 @@ class HeaderName(bytes):
 class KeepingCase:
     """An ASGI application whose header names reach the socket as they were given.
 
-    ``stopping`` is to be called when the server begins to stop: answers that never end are ended by it.
+    ``stopping`` is to be called when the server begins to stop: answers that never end are ended by it. The steps of
+    ``complete`` are to be taken when it has started: they make what the first answers did without.
     """
 
-    def __init__(self, app: App, stopping: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        app: App,
+        stopping: Callable[[], None] = lambda: None,
+        complete: Callable[[], Iterable[object]] = tuple,
+    ) -> None:
         self._app = app
         self.stopping = stopping
+        self.complete = complete
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sender(message: Message) -> None:

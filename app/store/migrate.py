@@ -7,21 +7,22 @@ upgrade leaves the database as it was. There is no way down: restore a copy inst
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from importlib import resources
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from app.store import tables
 from app.store.engine import Store
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _LOCATION: Final = "app.store:migrations"  # package data: found when installed, too
 _LOCK: Final = 0x53414E44  # an arbitrary number that names our advisory lock in PostgreSQL
-_VERSION_TABLE: Final = "alembic_version"
 
 
 class DatabaseUnfit(Exception):
@@ -66,11 +67,17 @@ def _upgrade(connection: Connection) -> Status:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     before = _status(connection)
     if before.pending:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        _run_pending(connection)
     _demand_complete(connection)
     return before
+
+
+def _run_pending(connection: Connection) -> None:
+    from alembic import command  # a tenth of a second, and a start seldom needs it
+
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _demand_head(connection: Connection) -> None:
@@ -82,10 +89,9 @@ def _demand_head(connection: Connection) -> None:
 
 
 def _status(connection: Connection) -> Status:
-    script = ScriptDirectory.from_config(alembic_config())
-    head = script.get_current_head()
-    assert head is not None
-    heads = MigrationContext.configure(connection).get_current_heads()
+    known = revisions()
+    head = known[-1]
+    heads = _heads(connection)
     if len(heads) > 1:
         raise DatabaseUnfit(
             f"The database claims several revisions at once ({', '.join(sorted(heads))}): it was changed by hand. "
@@ -94,12 +100,24 @@ def _status(connection: Connection) -> Status:
     if not heads:
         _demand_empty(connection)
         return Status(None, head)
-    if heads[0] not in {revision.revision for revision in script.walk_revisions()}:
+    if heads[0] not in known:
         raise DatabaseUnfit(
             f"The database stands at revision {heads[0]}, which this version does not know: it was made by a newer "
             "one. Install that version, or point SANDKASSE_DATABASE_URL at another database."
         )
     return Status(heads[0], head)
+
+
+def revisions() -> Sequence[str]:
+    """The revisions of this version, the first one first: their files begin with them (``0001_initial.py``)."""
+    files = resources.files("app.store.migrations").joinpath("versions").iterdir()
+    return sorted(found.group(1) for file in files if (found := re.match(r"(\d{4})_\w+\.py$", file.name)))
+
+
+def _heads(connection: Connection) -> Sequence[str]:
+    if not inspect(connection).has_table("alembic_version"):
+        return ()
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
 
 
 def _demand_empty(connection: Connection) -> None:
@@ -129,6 +147,8 @@ def _demand_complete(connection: Connection) -> None:
 
 def alembic_config() -> Config:
     """Where the revisions are; no file and no environment is read."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", _LOCATION)
     config.set_main_option("path_separator", "os")

@@ -148,7 +148,6 @@ def _(world: World) -> None:
 @contextmanager
 def served(world: World) -> Iterator[int]:
     """The issuer behind the resolving middleware on a real socket."""
-
     resolver = Resolver(world.core, {"helseid": helseid.create(world.core), "web": FastAPI()}, FastAPI())
     config = uvicorn.Config(KeepingCase(resolver), http="httptools", log_level="error", lifespan="off", ws="none")
     server = uvicorn.Server(config)

@@ -11,8 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli import app
-from app.commands.explain import one_argument
+from app.cli import app, one_argument
 from app.trust import jose
 from tools.live_server import LiveServer
 

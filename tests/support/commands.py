@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import typer.main
 
-from app.cli import app
-from app.commands.explain import one_argument
+from app.cli import app, one_argument
 from tools.pages import command_line
 
 _CALL: Final = re.compile(r"(?:^|(?<=[\s`(|]))(?:\.venv/bin/)?sandkasse(?= [a-z-])")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from app.clock import ManualClock
@@ -27,6 +28,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_the_revisions_make_the_tables_the_code_uses(store: Store) -> None:
     assert migrate.upgrade(store) == migrate.Status(None, migrate.status(store).head)
     assert store.write_now(lambda conn: compare_metadata(MigrationContext.configure(conn), tables.metadata)) == []
+
+
+def test_the_names_of_the_files_tell_the_chain_that_alembic_reads_in_them() -> None:
+    chain = ScriptDirectory.from_config(migrate.alembic_config())
+    assert migrate.revisions() == [revision.revision for revision in reversed(list(chain.walk_revisions()))]
+    assert migrate.revisions()[-1] == chain.get_current_head()
 
 
 def test_indexes_and_keys_are_those_of_the_tables(store: Store) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Event
+from time import sleep
 
 import pytest
 
@@ -25,13 +28,21 @@ def test_a_value_is_made_once_when_it_is_asked_for() -> None:
     assert made == ["b"]
 
 
-def test_all_can_be_made_at_once() -> None:
-    values, made = _counted()
-    assert values["b"] == "B"
-    values.make_all()
-    assert made == ["b", "a"]
-
-
 def test_an_unknown_name_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="c"):
         _counted()[0]["c"]
+
+
+def test_threads_that_ask_at_once_get_the_same() -> None:
+    begun = Event()
+
+    def make() -> object:
+        begun.set()
+        sleep(0.05)
+        return object()
+
+    values = OnDemand({"a": make})
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(values.__getitem__, "a")
+        begun.wait()
+        assert values["a"] is other.result()

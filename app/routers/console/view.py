@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from app.clock import rfc3339
 from app.errors import Refusal
 from app.routers.common import trail_of
-from app.routers.control.problems import STATUS
+from app.routers.problems import STATUS
 from app.web.console_texts import Texts, texts_in
 from app.web.languages import LANGUAGES, Language, language_of
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from app.core import Core
+from app.routers import problems
 from app.routers.control import (
     checks,
     clients,
@@ -15,7 +16,6 @@ from app.routers.control import (
     explain,
     faults,
     people,
-    problems,
     records,
     resources,
     sandboxes,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.sandboxes import checks
 from app.sandboxes.checks.render import FORMATS
 from app.store import clients

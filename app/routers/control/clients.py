@@ -11,7 +11,7 @@ from app.errors import Reason, Refusal
 from app.routers.common import trail_of
 from app.routers.control.bodies import TokenOrder
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.store import clients, sandboxes
 from app.store.engine import Connection
 from app.trust.sts.clients import Client, read_client

@@ -13,7 +13,7 @@ from app.clock import rfc3339
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.sandboxes.forms import Body, Text
 from app.services.selvbetjening import administration, changes, confirmation, drafts, keys, templates
 from app.services.selvbetjening.confirmation import Asked

@@ -14,8 +14,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_router, responses
 from app.routers.control.queries import DEFAULT_LIMIT, Limit, Name, PatientId, seconds
+from app.routers.problems import limited_router, responses
 from app.sandboxes import journal
 from app.store import exchanges
 from app.store.engine import Connection

@@ -18,8 +18,8 @@ from app.directory import BY_NAME, Service
 from app.errors import Reason, Refusal
 from app.routers.common import SCOPE_KEY, call_of, trail_of
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_router, responses
 from app.routers.journal import redact
+from app.routers.problems import limited_router, responses
 from app.sandboxes.forms import Body
 from app.trust.examine import (
     Flaw,

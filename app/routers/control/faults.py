@@ -12,7 +12,7 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
 from app.routers.control.bodies import Faults
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.sandboxes import config, manager
 from app.sandboxes.faults import MOST_RULES, Part, Rule, RuleDraft, added, named
 from app.sandboxes.forms import invalid

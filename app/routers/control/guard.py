@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core import Core
 from app.errors import Refusal
+from app.routers import problems
 from app.routers.common import require_admin
-from app.routers.control import problems
 
 
 class Guard:

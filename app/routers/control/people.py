@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, HTTPException, Path, Request, Response
 from app.core import Core
 from app.routers.common import trail_of
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.sandboxes import registry
 from app.sandboxes.register_bodies import Criteria, OrganisationBody, PatientList, PersonBody, PractitionerBody
 from app.sandboxes.registry import required

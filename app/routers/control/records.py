@@ -10,8 +10,8 @@ from pydantic import AwareDatetime
 
 from app.core import Core
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_router, responses
 from app.routers.control.queries import DEFAULT_LIMIT, Limit, Name, PatientId, seconds
+from app.routers.problems import limited_router, responses
 from app.sandboxes.registry import required
 from app.store import audit as chains
 from app.store.engine import Connection

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from app.core import Core
 from app.routers.common import trail_of
 from app.routers.control.ports import Ports
-from app.routers.control.problems import responses
+from app.routers.problems import responses
 
 _BODY = {"content": {"application/fhir+json": {"schema": {"type": "object"}}}, "required": True}
 

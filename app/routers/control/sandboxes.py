@@ -21,7 +21,7 @@ from app.routers.control.bodies import (
     SandboxChange,
 )
 from app.routers.control.ports import Ports
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.sandboxes import keys, manager, snapshots
 from app.sandboxes.config import OVERRIDABLE
 from app.sandboxes.content import Seeder

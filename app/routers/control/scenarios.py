@@ -16,7 +16,7 @@ from app.core import Core
 from app.errors import Refusal
 from app.routers.common import trail_of
 from app.routers.control.ports import Ports, ScenarioLibrary
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.sandboxes import manager, scenario_file
 from app.sandboxes.forms import Body
 from app.sandboxes.scenario import Listed, Scenario, schema

@@ -12,7 +12,7 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.common import trail_of
 from app.routers.control.people import PersonId
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.sandboxes import privacy_change
 from app.sandboxes.registry import required
 from app.sandboxes.setting_bodies import AnySetting, ShortSetting

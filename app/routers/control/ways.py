@@ -10,7 +10,7 @@ from app.core import Core
 from app.errors import Reason, Refusal
 from app.routers.advising import advise
 from app.routers.common import trail_of
-from app.routers.control.problems import limited_router, responses
+from app.routers.problems import limited_router, responses
 from app.store import exchanges
 
 _EXAMPLE = {

@@ -185,3 +185,9 @@ async def test_the_log_holds_no_number_and_no_token(service: Service, caplog: py
     assert "refused TOKEN_INVALID" in caplog.text
     for secret in (P01, P02, "02828049251", "eyJ"):
         assert secret not in caplog.text
+
+
+async def test_a_server_makes_every_application_after_its_start(service: Service) -> None:
+    steps = list(service.app.complete())
+    assert {"pps-v2", "control", "web"} < set(steps)
+    assert len(steps) == len(set(steps))

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
+from app.adapters import CRITICAL_INFORMATION
 from app.errors import Reason, Refusal
-from app.main import CRITICAL_INFORMATION
 from app.services.kjernejournal.errors import OWN, KjError, error_of
 from app.services.kritiskinfo import errors
 
