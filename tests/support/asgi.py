@@ -31,6 +31,7 @@ from app.store.engine import Store
 from app.synthetic.people import seed_people
 from app.trust import issuer_keys
 from app.trust.trail import Trail
+from tests.support.lent import lent
 
 T = TypeVar("T")
 NOW = 1_795_000_000.0
@@ -50,7 +51,7 @@ class World:
         self.trails: list[Trail] = []
         self.core.store.start()
         self._runner = asyncio.Runner()
-        self._apps = {name: create(self.core) for name, create in apps.items()}
+        self._apps = {name: lent(self.core, create) for name, create in apps.items()}
         self._transport = httpx.ASGITransport(app=self._call)
 
     def close(self) -> None:

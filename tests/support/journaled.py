@@ -24,6 +24,7 @@ from app.links import login
 from app.settings import Settings
 from app.store.engine import Store
 from app.trust import jose
+from tests.support.lent import lent
 
 BASE = "http://localhost:8000"
 CONTROL = BASE + "/_sandbox/v1"
@@ -137,7 +138,7 @@ def epj(folder: Path, **settings: Any) -> Iterator[Epj]:
     chosen = Settings(database_url=f"sqlite:///{folder}/journaled.db", proof_window="relaxed", **settings)
     core = Core(chosen, Store(chosen.database_url, CLOCK), CLOCK, IDS)
     with asyncio.Runner() as loop:
-        app = main.compose(core)
+        app = lent(core, main.compose)
         loop.run(main.start(core))
         with httpx.Client(transport=_InProcess(app, loop)) as http:
             yield Epj(http)

@@ -17,6 +17,7 @@ from app.routers.resolver import Resolver
 from app.sandboxes.scenario import TryCall
 from app.settings import Settings
 from app.store.engine import Store
+from tests.support.lent import lent
 from tests.support.prepared import NOW, prepared
 
 __all__ = ["BASE", "NOW", "Service"]
@@ -34,7 +35,7 @@ class Service:
             (folder / "s.db").write_bytes(prepared())
         self.clock = ManualClock(NOW)
         self.core = Core(made, Store(made.database_url, self.clock), self.clock, SeededIds("t"))
-        self._app: Resolver = main.compose(self.core)
+        self._app: Resolver = lent(self.core, main.compose)
         self._runner = asyncio.Runner()
         self.run(main.start(self.core))
 

@@ -22,6 +22,7 @@ from app.store.engine import Store
 from app.trust import issuer_keys
 from app.trust.facts import Setting
 from app.trust.jose import sign
+from tests.support.lent import lent
 from tests.support.prepared import NOW, prepared
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class World:
         self.core = Core(made, Store(made.database_url, clock), clock, SeededIds(str(path)))
         self.core.store.start()
         self._runner = asyncio.Runner()
-        self._app = main.compose(self.core)
+        self._app = lent(self.core, main.compose)
 
     def close(self) -> None:
         self._runner.close()

@@ -22,6 +22,7 @@ from app.directory import BY_NAME
 from app.ids import SeededIds
 from app.settings import Settings
 from app.store.engine import Store
+from tests.support.lent import lent
 from tools import generate_collection
 from tools.pages.control_api import operations
 
@@ -171,7 +172,7 @@ async def runner(tmp_path: Path) -> AsyncIterator[Runner]:
     clock = ManualClock(1_795_000_000.0)
     settings = Settings(database_url=f"sqlite:///{tmp_path}/collection.db")
     core = Core(settings, Store(settings.database_url, clock), clock, SeededIds("collection"))
-    app = main.compose(core)
+    app = lent(core, main.compose)
     await main.start(core)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app)) as http:
         yield Runner(http)

@@ -26,6 +26,7 @@ from app.store import drafts as draft_store
 from app.store.engine import Connection, Store
 from app.trust.jose import generate_key, public_members
 from app.web.console_texts import TEXTS, texts_in
+from tests.support.lent import lent
 from tests.support.prepared import prepared
 
 BASE = "http://localhost:8000"
@@ -58,7 +59,7 @@ class Console:
         (folder / "console.db").write_bytes(prepared())
         made = Settings(database_url=f"sqlite:///{folder}/console.db", **settings)
         self.core = Core(made, Store(made.database_url, self.clock), self.clock, SeededIds("console"))
-        transport = httpx.ASGITransport(app=main.compose(self.core))
+        transport = httpx.ASGITransport(app=lent(self.core, main.compose))
         self.http = httpx.AsyncClient(transport=transport, base_url=BASE, headers={"Accept-Language": "en"})
 
     async def get(self, path: str, **headers: str) -> httpx.Response:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httpx
 import pytest
@@ -30,6 +30,7 @@ from app.store.engine import AuditEntry, Store, Unit
 from app.synthetic import people
 from app.trust import audit
 from app.trust.trail import Trail
+from tests.support.lent import lent
 
 NOW = 1_795_000_000.0  # 2026-11-18T11:06:40Z
 BASE = "http://localhost:8000/_sandbox/v1"
@@ -77,7 +78,12 @@ class Desk:
 def make(folder: Path, ports: Ports, **settings: Any) -> Desk:
     (folder / "a.db").write_bytes(_template())
     core, clock = _core(folder / "a.db", **settings)
-    return Desk(core, clock, Resolver(core, {"control": control.create(core, ports), "web": FastAPI()}, FastAPI()))
+    api = lent(core, _api, *cast(Any, (ports.seeder, ports.mint, ports.put_fhir)))
+    return Desk(core, clock, Resolver(core, {"control": api, "web": FastAPI()}, FastAPI()))
+
+
+def _api(core: Core, *ports: Any) -> FastAPI:
+    return control.create(core, Ports(*ports))
 
 
 @cache

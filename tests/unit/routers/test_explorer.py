@@ -15,6 +15,7 @@ from app.ids import SeededIds
 from app.routers.fills import FILL, Fill
 from app.settings import Settings
 from app.store.engine import Store
+from tests.support.lent import lent
 
 BASE = "http://localhost:8000"
 SERVED = sorted(BY_NAME)
@@ -28,7 +29,7 @@ async def http(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.
     clock = ManualClock(1_795_000_000.0)
     settings = Settings(database_url=f"sqlite:///{tmp_path_factory.mktemp('explorer')}/explorer.db")
     core = Core(settings, Store(settings.database_url, clock), clock, SeededIds("explorer"))
-    app = main.compose(core)
+    app = lent(core, main.compose)
     await main.start(core)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE) as client:
         yield client

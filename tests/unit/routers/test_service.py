@@ -15,6 +15,7 @@ from app.ids import SeededIds
 from app.routers.resolver import Resolver
 from app.settings import Settings
 from app.store.engine import Store
+from tests.support.lent import lent
 from tests.support.prepared import NOW, prepared
 
 BASE = "http://localhost:8000"
@@ -31,7 +32,7 @@ class Service:
         if not (folder / "service.db").exists():
             (folder / "service.db").write_bytes(prepared())
         self.core = Core(made, Store(made.database_url, self.clock), self.clock, SeededIds("service"))
-        self.app: Resolver = main.compose(self.core)
+        self.app: Resolver = lent(self.core, main.compose)
         transport = httpx.ASGITransport(app=self.app, client=("192.0.2.7", 40000))
         self.http = httpx.AsyncClient(transport=transport, base_url=BASE)
 
