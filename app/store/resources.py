@@ -286,27 +286,31 @@ def delete_part(conn: Connection, owner: Owner, part_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """All rows of a service in one sandbox, by table, without the sandbox and the time they were stored."""
+    """All rows of a service in one sandbox, by table, without the sandbox; the times they were stored if asked for."""
 
     rows: tuple[tuple[Table, tuple[Mapping[str, Any], ...]], ...]
 
 
-def dump(conn: Connection, sandbox: str, service: str) -> Dump:
-    """The resources, parts and accepted messages of a sandbox, to be loaded into others."""
+def dump(conn: Connection, sandbox: str, service: str, *, times: bool = False) -> Dump:
+    """The resources, parts and accepted messages of a sandbox, to be loaded into others; ``times`` as they are here."""
+    left_out = {"sandbox"} if times else {"sandbox", *_WHEN_STORED}
     found = []
     for table in _OF_SERVICE:
-        kept = [column for column in table.c if column.name != "sandbox" and column.name not in _WHEN_STORED]
+        kept = [column for column in table.c if column.name not in left_out]
         rows = conn.execute(select(*kept).where(table.c.sandbox == sandbox, table.c.service == service))
         found.append((table, tuple(MappingProxyType(dict(row._mapping)) for row in rows)))
     return Dump(tuple(found))
 
 
 def load(conn: Connection, sandbox: str, content: Dump, now: float) -> None:
-    """Put dumped rows into a sandbox that has none of them. ``now`` is epoch seconds on its clock."""
+    """Put dumped rows into a sandbox that has none of them.
+
+    ``now``, in epoch seconds on its clock, is when those that were dumped without a time are stored.
+    """
     for table, rows in content.rows:
         stamps = {name: now for name in _WHEN_STORED if name in table.c}
         if rows:
-            conn.execute(insert(table), [{**row, **stamps, "sandbox": sandbox} for row in rows])
+            conn.execute(insert(table), [{**stamps, **row, "sandbox": sandbox} for row in rows])
 
 
 def seen(conn: Connection, sandbox: str, service: str, sender: str, message: str, now: float) -> bool:

@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from app.clock import ManualClock
 from app.errors import Reason, Refusal
 from app.sandboxes.config import Config
 from app.sandboxes.content import Prepared, Seeder
@@ -19,16 +18,16 @@ from app.sandboxes.scenario import Listed, Scenario, both
 from app.sandboxes.scenario_file import LARGEST, Fault, faults_in, read_yaml
 from app.sandboxes.state import SandboxState
 from app.settings import Settings
-from app.store import sandboxes, tables
-from app.store.engine import Connection, Store
+from app.store import sandboxes
+from app.store.engine import Connection
 from app.store.sandboxes import SandboxRow
+from app.store.scratch import SCRATCH, in_memory
 from app.synthetic import arrange, seed
 
 ROOTS: Final[Mapping[str, Seeder]] = {"default": seed.fill, "empty": seed.fill_bare}
 """What a scenario can stand on without being built on another one."""
 DEEPEST: Final = 8
 _MOST_FILES: Final = 500
-_SCRATCH: Final = "scratch"
 
 
 class Scenarios:
@@ -93,19 +92,14 @@ class Scenarios:
         return []
 
     def _rehearse(self, chain: Sequence[Scenario], now: float) -> None:
-        state = SandboxState(_SCRATCH, self._settings, seed=self._settings.seed)
-        row = SandboxRow(_SCRATCH, now, state.seed, None, 0.0, None, None, None, Config().dump())
-        store = Store("sqlite://", ManualClock(now))
+        state = SandboxState(SCRATCH, self._settings, seed=self._settings.seed)
+        row = SandboxRow(SCRATCH, now, state.seed, None, 0.0, None, None, None, Config().dump())
 
         def load(conn: Connection) -> None:
-            tables.metadata.create_all(conn)
             sandboxes.add(conn, row)
             arrange.fill(conn, state, now, chain, ROOTS[chain[0].base])
 
-        try:
-            store.write_now(load)
-        finally:
-            store.close()
+        in_memory(load, now)
 
     def _read(self, scenario: str | Mapping[str, Any]) -> Scenario:
         if isinstance(scenario, str):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -15,11 +16,12 @@ from app.clock import DAY
 from app.errors import Refusal
 from app.ids import derived_uuid
 from app.services.kritiskinfo import records, rules, samples
-from app.services.kritiskinfo.records import Record
+from app.services.kritiskinfo.records import SERVICE, Record
 from app.services.kritiskinfo.rules import Context
 from app.services.kritiskinfo.samples import Place, Resource, Writer
-from app.store import registers
+from app.store import registers, resources
 from app.store.engine import Connection
+from app.store.scratch import SCRATCH, in_memory
 from app.trust.facts import Person
 
 Make = Callable[[Place, float], Resource]
@@ -139,14 +141,42 @@ def seed_records(conn: Connection, sandbox: str, now: float) -> None:
 
     A record that the rules would not take at its time is left out: the clock may have been moved back for years.
     """
-    people = {name: registers.person_by_id(conn, sandbox, name) for name in {entry.person for entry in ENTRIES}}
+    people = [registers.person_by_id(conn, sandbox, name) for name in sorted({entry.person for entry in ENTRIES})]
     writers = _writers(conn, sandbox)
     if len(writers) < len(_WRITERS):
         return
-    steps = [step for entry in ENTRIES for step in _steps(entry, people[entry.person], writers, now)]
-    known: dict[str, Record] = {}
-    for _, act in sorted(steps, key=lambda step: -step[0]):
-        act(conn, sandbox, known)
+    patients = (_Patient(each.id, each.nin, each.nin_system, each.birth_date) for each in people if each is not None)
+    resources.load(conn, sandbox, _content(tuple(patients), tuple(writers), now), now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patient:
+    """What of a person the records depend on."""
+
+    id: str
+    nin: str
+    nin_system: str
+    birth_date: str | None
+
+
+@lru_cache(maxsize=4)
+def _content(patients: tuple[_Patient, ...], writers: tuple[Writer, ...], now: float) -> resources.Dump:
+    """The rows the records come to, written once for a day in a process, into a database in memory.
+
+    A sandbox then costs a few inserts, so that a test suite can have one for each test.
+    """
+    people = {each.id: Person(each.id, each.nin, each.nin_system, each.birth_date) for each in patients}
+    steps = [step for entry in ENTRIES for step in _steps(entry, people.get(entry.person), writers, now)]
+
+    def fill(conn: Connection) -> resources.Dump:
+        for person in people.values():
+            registers.put_person(conn, SCRATCH, person)
+        known: dict[str, Record] = {}
+        for _, act in sorted(steps, key=lambda step: -step[0]):
+            act(conn, SCRATCH, known)
+        return resources.dump(conn, SCRATCH, SERVICE, times=True)
+
+    return in_memory(fill, now)
 
 
 def record_id(person: str, name: str) -> str:

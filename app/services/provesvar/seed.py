@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Final
 
 from app import identity
-from app.clock import ManualClock
 from app.ids import SeededIds
 from app.services.provesvar import ingest
 from app.services.provesvar.ingest import Prepared
@@ -21,14 +20,14 @@ from app.services.provesvar.rules import SERVICE
 from app.services.provesvar.seed_reports import KINDS, Place
 from app.services.provesvar.svarrapport import read
 from app.services.provesvar.writer import ReportSpec, svarrapport_xml
-from app.store import registers, resources, tables
-from app.store.engine import Connection, Store
+from app.store import registers, resources
+from app.store.engine import Connection
+from app.store.scratch import SCRATCH, in_memory
 from app.trust.facts import Person
 
 MAIN: Final = "P01"
 MAIN_REPORTS: Final = 73
 MAIN_NUMBER: Final = "14838449698"
-_SCRATCH: Final = "scratch"
 _FIRST: Final = date(2016, 12, 1)
 _LAST: Final = date(2026, 11, 20)
 
@@ -182,16 +181,11 @@ def _content() -> resources.Dump:
     ids = SeededIds("provesvar")
 
     def fill(conn: Connection) -> resources.Dump:
-        tables.metadata.create_all(conn)
         for person, number in ((MAIN, MAIN_NUMBER), *((person, entry[0][0]) for person, entry in OTHERS.items())):
             known = identity.parse(number)
-            registers.put_person(conn, _SCRATCH, Person(id=person, nin=known.value, nin_system=known.system))
+            registers.put_person(conn, SCRATCH, Person(id=person, nin=known.value, nin_system=known.system))
         for each in _prepared():
-            ingest.apply(conn, _SCRATCH, each, now=0.0, ids=ids)
-        return resources.dump(conn, _SCRATCH, SERVICE)
+            ingest.apply(conn, SCRATCH, each, now=0.0, ids=ids)
+        return resources.dump(conn, SCRATCH, SERVICE)
 
-    store = Store("sqlite://", ManualClock(0.0))
-    try:
-        return store.write_now(fill)
-    finally:
-        store.close()
+    return in_memory(fill, 0.0)
