@@ -6,6 +6,8 @@ PY := .venv/bin/python
 # One test process more than cores: many tests wait for a server or for the disk.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 LOCK_OPTIONS := --quiet --config pyproject.toml
+# The lock files name everything there is to install; bytecode is made of what is used, when it is used.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
 .PHONY: help run test check bench docs e2e lock image
 
@@ -47,12 +49,12 @@ image: ## build the container image sandkasse:local
 
 # The installed package is a link to this folder (-e), built with the locked setuptools: nothing unlocked is fetched.
 .venv/.run: requirements.lock pyproject.toml | .venv/bin/python
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: requirements-dev.lock .venv/.run
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 .venv/bin/python:

@@ -24,6 +24,8 @@ _TABLES = ("resource", "search_index", "part")
 _SEARCHES = 300
 _ENVIRONMENT = {"SANDKASSE_JOURNAL": "false"}
 _PER_TRANSACTION = 200
+_WHOSE = "WHERE sandbox = 'default' AND patient = :old"  # as the keys begin, or the whole table is read for every copy
+_TOLD_EVERY = 100_000
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,6 +76,9 @@ def _fill(path: Path, size: int) -> int:
             for statement in statements:
                 database.execute(statement, {"new": f"X{copy:08}", "old": patient})
         database.execute("COMMIT")
+        done = stored + (first - number) * copied
+        if done // _TOLD_EVERY != (done + _PER_TRANSACTION * copied) // _TOLD_EVERY:
+            print(f"{done:>9} …", file=sys.stderr, flush=True)
     stored = _count(database)
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
@@ -90,7 +95,7 @@ def _copy(database: sqlite3.Connection, table: str) -> str:
         "body": "substr(body, 1, 200)",
     }
     chosen = ", ".join(values.get(column, column) for column in columns)
-    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {table} WHERE patient = :old"
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {table} {_WHOSE}"
 
 
 def _count(database: sqlite3.Connection) -> int:

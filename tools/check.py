@@ -1,4 +1,4 @@
-"""Everything ``make check`` looks at, one step after the other; all run, whatever the ones before said.
+"""Everything ``make check`` looks at, two steps at a time; all run, whatever the others said.
 
 A step that cannot be judged here (an advisory service that does not answer) is SKIPPED with the reason, and does
 not fail the run.
@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Literal
 
+_AT_ONCE: Final = 2
 _PYTHON: Final = sys.executable
 _CODE: Final = ("app", "sandkasse", "tests", "tools", "bench", "examples", "conftest.py")
 
@@ -66,21 +68,23 @@ STEPS: Final = (
 
 
 def main() -> int:
-    verdicts = [_run(step) for step in STEPS]
+    verdicts = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for verdict, told in pool.map(_run, STEPS):
+            print(told, flush=True)
+            verdicts.append(verdict)
     print(f"{verdicts.count('ok')} ok, {verdicts.count('FAILED')} failed, {verdicts.count('SKIPPED')} skipped")
     return 1 if "FAILED" in verdicts else 0
 
 
-def _run(step: Step) -> Verdict:
+def _run(step: Step) -> tuple[Verdict, str]:
     begun = time.monotonic()
     done = subprocess.run(step.command, capture_output=True, text=True)
     output = done.stdout + done.stderr
     judge = step.judge or _by_status
     verdict, note = judge(done.returncode, output)
-    if verdict == "FAILED" and output.strip():
-        print(output.rstrip())
-    print(f"{verdict:<8} {step.name:<16} {time.monotonic() - begun:5.1f} s  {note}".rstrip(), flush=True)
-    return verdict
+    line = f"{verdict:<8} {step.name:<16} {time.monotonic() - begun:5.1f} s  {note}".rstrip()
+    return verdict, f"{output.rstrip()}\n{line}".lstrip() if verdict == "FAILED" else line
 
 
 def _by_status(status: int, _output: str) -> tuple[Verdict, str]:

@@ -8,6 +8,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
+from tests.support.prepared import seeded
 from tools.live_server import live_server
 
 _FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
@@ -15,7 +16,7 @@ _FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(Health
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with live_server(tmp_path_factory.mktemp("contract")) as live:
+    with live_server(seeded(tmp_path_factory.mktemp("contract"))) as live:
         yield live.url
 
 

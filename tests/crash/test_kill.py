@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.live import UNHURRIED, Load, Session, open_store, recorded_requests
+from tests.support.prepared import seeded
 from tools.live_server import LiveServer, live_server, start
 
 _ENOUGH = 60
@@ -37,7 +38,7 @@ def test_no_released_answer_is_without_its_record(workers: int, tmp_path: Path) 
 
 
 def test_the_command_finds_a_changed_record(tmp_path: Path) -> None:
-    with live_server(tmp_path) as server:
+    with live_server(seeded(tmp_path)) as server:
         session = Session(server.url)
         for number in range(3):
             session.search(f"record-{number}")

@@ -14,13 +14,14 @@ from typing import Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu")
 _IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 _SIZE: Final = (1280, 900)
 _PATIENCE: Final = 20_000.0  # milliseconds: machines that run tests are slow at times
+expect.set_options(timeout=_PATIENCE)
 _GRAVE: Final = frozenset({"serious", "critical"})
 _ANSWERED_AN_ERROR: Final = "Failed to load resource"  # how Chromium notes any answer of 400 and above
 

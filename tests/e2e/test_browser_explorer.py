@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.e2e.browser import check_accessible, screenshot
+from tests.support.prepared import seeded
 from tools.live_server import LiveServer, live_server
 
 _SEARCH: Final = "search_DiagnosticReport"
@@ -22,7 +23,7 @@ _ADMIN_KEY: Final = "a-key-for-this-test"
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     environment = {"SANDKASSE_ADMIN_KEY": _ADMIN_KEY}
-    with live_server(tmp_path_factory.mktemp("keyed"), environment=environment) as running:
+    with live_server(seeded(tmp_path_factory.mktemp("keyed")), environment=environment) as running:
         yield running
 
 

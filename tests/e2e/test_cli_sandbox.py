@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import app
 from app.commands.sandbox import seconds
+from tests.support.prepared import seeded
 from tools.live_server import LiveServer, live_server
 
 KEY = "the-key-of-the-installation"
@@ -94,7 +95,7 @@ def test_snapshots_get_a_name(live: LiveServer, name: str) -> None:
 
 
 def test_a_sandbox_s_own_key(tmp_path: Path) -> None:
-    with live_server(tmp_path, environment={"SANDKASSE_ADMIN_KEY": KEY}) as live:
+    with live_server(seeded(tmp_path), environment={"SANDKASSE_ADMIN_KEY": KEY}) as live:
         refused = run(live, "create", "a")
         assert (refused.exit_code, "X-Admin-Key" in refused.stderr) == (1, True)
         shown = stdout(live, "create", "a", "--empty", "--admin-key", KEY)

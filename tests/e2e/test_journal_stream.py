@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.live import UNHURRIED, Session
+from tests.support.prepared import seeded
 from tools.live_server import LiveServer, live_server
 
 _STREAM = "/_sandbox/v1/exchanges/stream?service=pps-v2"
@@ -20,7 +21,7 @@ _STREAM = "/_sandbox/v1/exchanges/stream?service=pps-v2"
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder: Path = tmp_path_factory.mktemp("stream")
-    with live_server(folder, "--workers", "2", environment=UNHURRIED) as running:
+    with live_server(seeded(folder), "--workers", "2", environment=UNHURRIED) as running:
         yield running
 
 
@@ -67,7 +68,7 @@ def test_a_waiting_call_is_answered_by_another_process_in_time(two: LiveServer) 
 
 
 def test_a_stop_ends_open_streams(tmp_path: Path) -> None:
-    with live_server(tmp_path) as server, httpx.Client(timeout=30) as http:
+    with live_server(seeded(tmp_path)) as server, httpx.Client(timeout=30) as http:
         with http.stream("GET", server.url + _STREAM) as stream, ThreadPoolExecutor(1) as pool:
             assert next(stream.iter_lines()) == "retry: 1000"
             waiting = pool.submit(httpx.get, server.url + "/_sandbox/v1/exchanges?wait=30", timeout=40)

@@ -19,6 +19,7 @@ from app.ids import new_uuid
 from app.links import login
 from app.trust import jose
 from tests.support.live import CLOCK, IDS, SEARCH, UNHURRIED, Load, Session, recorded_requests
+from tests.support.prepared import seeded
 from tools.live_server import LiveServer, answers, free_ports, live_server, start
 
 _METADATA = "/helseid/.well-known/openid-configuration"
@@ -102,7 +103,7 @@ def test_the_log_holds_no_number_and_no_token(live: LiveServer) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigterm_finishes_running_requests(workers: int, tmp_path: Path) -> None:
-    with live_server(tmp_path, "--workers", str(workers), environment=UNHURRIED) as server:
+    with live_server(seeded(tmp_path), "--workers", str(workers), environment=UNHURRIED) as server:
         load = Load(Session(server.url), clients=4)
         load.start(enough=40)
         assert server.stop() == 0

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import app
 from app.trust.jose import generate_key, public_members
+from tests.support.prepared import seeded
 from tools.live_server import LiveServer, free_ports, live_server
 
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "selvbetjening_key_rotation.py"
@@ -27,7 +28,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveServer, 
     """A service with two workers, and the address of its own port."""
     (port,) = free_ports(1)
     arguments = ("--selvbetjening-port", str(port), "--workers", "2")
-    with live_server(tmp_path_factory.mktemp("selvbetjening"), *arguments) as running:
+    with live_server(seeded(tmp_path_factory.mktemp("selvbetjening")), *arguments) as running:
         yield running, f"http://localhost:{port}"
 
 

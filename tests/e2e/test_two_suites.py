@@ -12,6 +12,7 @@ import pytest
 from sandkasse import Sandbox
 from tests.support.length import LONG
 from tests.support.live import SEARCH, UNHURRIED, Session
+from tests.support.prepared import seeded
 from tools.live_server import LiveServer, live_server
 
 PARTS, ROUNDS, CALLS, CLIENTS = (5, 2, 500, 8) if LONG else (1, 2, 200, 8)
@@ -24,7 +25,7 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer
     folder: Path = tmp_path_factory.mktemp("suites")
     # Tokens are reused for the whole run, which may last longer than a token lives on a loaded machine.
     options = {**UNHURRIED, "SANDKASSE_ACCESS_TOKEN_SECONDS": "3600", "SANDKASSE_JOURNAL_KEEP": "100000"}
-    with live_server(folder, "--workers", "2", environment=options) as running:
+    with live_server(seeded(folder), "--workers", "2", environment=options) as running:
         yield running
 
 
