@@ -223,7 +223,10 @@ async def _serve(settings: Settings, listening: Listening, parent: int | None) -
 async def _settle(complete: Callable[[], Iterable[object]]) -> None:
     """After the first answers: make the rest, beside the calls, and keep all of it out of the collector's way."""
     await asyncio.sleep(_SETTLE_SECONDS)
-    await asyncio.to_thread(deque, complete(), 0)
+    try:
+        await asyncio.to_thread(deque, complete(), 0)
+    except Exception:
+        LOG.exception("an application cannot be made; calls to it are answered 500")
     _settle_memory()
 
 

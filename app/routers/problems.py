@@ -1,4 +1,4 @@
-"""How the control API says no: application/problem+json (RFC 9457) with a JSON pointer to what is wrong."""
+"""How the sandbox's own services say no: application/problem+json (RFC 9457) with a JSON pointer to what is wrong."""
 
 from __future__ import annotations
 

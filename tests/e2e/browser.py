@@ -21,7 +21,6 @@ _ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu")
 _IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 _SIZE: Final = (1280, 900)
 _PATIENCE: Final = 20_000.0  # milliseconds: machines that run tests are slow at times
-expect.set_options(timeout=_PATIENCE)
 _GRAVE: Final = frozenset({"serious", "critical"})
 _ANSWERED_AN_ERROR: Final = "Failed to load resource"  # how Chromium notes any answer of 400 and above
 
@@ -38,6 +37,7 @@ def browser() -> Iterator[Browser]:
     executable = find_chromium()
     if executable is None:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is on the path, and SANDKASSE_CHROMIUM names none")
+    expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=executable, args=list(_ARGUMENTS))
         yield running

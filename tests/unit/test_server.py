@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -59,6 +61,36 @@ def test_selvbetjening_may_have_a_socket_of_its_own() -> None:
     assert listening.selvbetjening.getsockname()[1] == ports[1]
     listening.plain.close()
     listening.selvbetjening.close()
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Told when memory is settled; for real it would be for the whole test process."""
+    told: list[str] = []
+    monkeypatch.setattr(server, "_SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(server, "_settle_memory", lambda: told.append("settled"))
+    return told
+
+
+def test_everything_is_made_before_memory_is_settled(settled: list[str]) -> None:
+    def steps() -> Iterator[None]:
+        for name in ("a", "b"):
+            settled.append(name)
+            yield
+
+    asyncio.run(server._settle(steps))
+    assert settled == ["a", "b", "settled"]
+
+
+def test_an_application_that_cannot_be_made_is_told(settled: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    def steps() -> Iterator[None]:
+        raise ValueError("no route")
+        yield
+
+    asyncio.run(server._settle(steps))
+    assert "cannot be made" in caplog.text
+    assert "no route" in caplog.text
+    assert settled == ["settled"]
 
 
 def _free() -> int:
