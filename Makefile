@@ -18,10 +18,9 @@ run: .venv/.run ## start the sandbox on http://localhost:8000 (ARGS="--tls" and 
 	.venv/bin/sandkasse serve $(ARGS)
 
 test: .venv/.dev ## all tests, and the count of conformance cases; with coverage gates by COVERAGE=1
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=90) $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=90) $(ARGS)
 ifdef COVERAGE
-	$(PY) -m coverage report --include='app/trust/policy/*,app/trust/policy/rows/*,app/trust/policy_docs.py,app/trust/gate.py,app/trust/dpop.py,app/trust/attest.py' --fail-under=100 --show-missing
-	$(PY) -m coverage report --skip-covered --sort=cover | tail -40
+	$(PY) -m coverage report --include='app/trust/policy/*,app/trust/policy/rows/*,app/trust/gate.py,app/trust/dpop.py,app/trust/attest.py' --fail-under=100 --show-missing
 endif
 
 check: .venv/.dev ## style, types, import rules, release rules, generated pages, documentation, advisories

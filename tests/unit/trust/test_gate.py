@@ -316,6 +316,15 @@ def test_the_scope_must_belong_to_the_audience_of_the_token(core: Core) -> None:
     assert passed(core, dpop(claims(aud="other:api", scope="other:api/x")), rule).replay is not None
 
 
+def test_a_rule_may_want_every_scope(core: Core) -> None:
+    """Ruling S5: one of the scopes is not enough, and the missing one is named."""
+    rule = replace(RULE, grants=(("sandkasse:probe", SCOPE), ("sandkasse:probe", "other/x")), every_scope=True)
+    refusal = refused(core, dpop(claims(scope=[SCOPE])), rule)
+    assert (refusal.reason, refusal.source) == (Reason.SCOPE_MISSING, "S5")
+    assert refusal.extra["scope"] == "other/x"
+    assert passed(core, dpop(claims(scope=[SCOPE, "other/x"])), rule).replay is not None
+
+
 def test_the_order_of_the_checks(core: Core) -> None:
     """Each token has one fault less than the one before; the first in R5's order is told (R5)."""
     wrong: dict[str, Any] = {
