@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import Locator, Page, Response, Route, expect
 
 from tests.e2e.browser import check_accessible, screenshot
 from tests.support.prepared import seeded
@@ -137,6 +137,26 @@ def test_a_login_that_fails_tells_why(page: Page, live: LiveServer) -> None:
     page.get_by_label("Security level").select_option("3")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_contain_text("ATT-9")
+    check_accessible(page)
+
+
+def test_the_login_waits_until_there_is_something_to_choose(page: Page, live: LiveServer) -> None:
+    held: list[Route] = []
+    page.route("**/_sandbox/v1/clients", lambda route: held.append(route))
+    page.goto(f"{live.url}/docs/pps-v2?lang=en")
+    expect(page.locator(".opblock").first).to_be_visible()
+    button = page.get_by_role("button", name="Log in")
+    expect(button).to_be_disabled()
+    held.pop().continue_()
+    expect(button).to_be_enabled()
+    _log_in(page)
+
+
+def test_a_sandbox_without_clients_says_how_to_get_one(page: Page, live: LiveServer) -> None:
+    httpx.post(f"{live.url}/_sandbox/v1/sandboxes", json={"name": "tom", "content": "empty"}).raise_for_status()
+    _open(page, f"{live.url}/s/tom", "pps-v2")
+    expect(page.get_by_role("status")).to_contain_text("sandkasse client add")
+    expect(page.get_by_role("button", name="Log in")).to_be_disabled()
     check_accessible(page)
 
 

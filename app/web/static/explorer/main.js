@@ -72,7 +72,8 @@ async function start() {
       );
       panel.fill({ persons, practitioners, clients });
       showFor(panel.patient);
-      panel.say(crypto.subtle ? texts.logged_out : texts.not_secure);
+      const state = panel.client ? texts.logged_out : texts.no_clients;
+      panel.say(crypto.subtle ? state : texts.not_secure);
       tell();
     } catch (error) {
       if (error instanceof KeyNeeded) panel.askForAdminKey();

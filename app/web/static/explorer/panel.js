@@ -17,7 +17,7 @@ export class Panel {
     });
   }
 
-  /** Offer what the sandbox has. */
+  /** Offer what the sandbox has; from now on one can log in, if there is a client to do it with. */
   fill(people) {
     this.people = people;
     const { grants, schemes, minLevel, templates, texts, attest } = this.config;
@@ -36,6 +36,8 @@ export class Panel {
       if (wished) this.#choose(name, wished);
     }
     this.#offerClients();
+    const button = document.querySelector("#login [type=submit]");
+    if (button) button.disabled = this.client === null;
   }
 
   get patient() {
