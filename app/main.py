@@ -112,7 +112,7 @@ async def start(core: Core) -> None:
     migrate.prepare(core.store)
     core.store.start()
     await issuer_keys.ensure(core)
-    await manager.ensure(core, seeder=seed.fill if core.settings.seed_on_start else seed.fill_bare)
+    await manager.ensure(core, seeder=seed.SEEDED if core.settings.seed_on_start else seed.fill_bare)
 
 
 async def checkpoint(core: Core) -> None:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from app import main
 from app.clock import ManualClock, RealClock, SystemClock
 from app.core import Core
 from app.ids import IdSource, SeededIds, SystemIds
-from app.sandboxes import manager
 from app.settings import Settings
 from app.store.engine import Store
-from app.synthetic import seed
 
 NOW = 1_795_000_000.0
 
@@ -27,37 +23,28 @@ NOW = 1_795_000_000.0
 @cache
 def prepared() -> bytes:
     """The file of a default installation that was seeded at ``NOW``."""
-    return _seeded(ManualClock(NOW), SeededIds("template"), main.start)
+    return _seeded(ManualClock(NOW), SeededIds("template"))
 
 
 def seeded(folder: Path) -> Path:
-    """The data folder of a real server with a database that was seeded just now: its start takes half the time.
-
-    What new sandboxes are copied from is in it, too: the server has not worked it out for its own.
-    """
+    """The data folder of a real server with a database that was seeded just now: its start takes half the time."""
     (folder / "sandkasse.db").write_bytes(_seeded_now())
     return folder
 
 
 @cache
 def _seeded_now() -> bytes:
-    return _seeded(SystemClock(), SystemIds(), _start_and_create)
+    return _seeded(SystemClock(), SystemIds())
 
 
-async def _start_and_create(core: Core) -> None:
-    await main.start(core)
-    await manager.create(core, "first", seeder=seed.SEEDED)
-    await manager.delete(core, "first")
-
-
-def _seeded(clock: RealClock, ids: IdSource, start: Callable[[Core], Coroutine[Any, Any, None]]) -> bytes:
+def _seeded(clock: RealClock, ids: IdSource) -> bytes:
     with tempfile.TemporaryDirectory(prefix="sandkasse-test-") as folder:
         path = Path(folder) / "template.db"
         settings = Settings(database_url=f"sqlite:///{path}")
         core = Core(settings, Store(settings.database_url, clock), clock, ids)
         # On a thread of its own: the test's event loop is already running.
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, start(core)).result()
+            pool.submit(asyncio.run, main.start(core)).result()
         core.store.close()
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -14,9 +14,11 @@ from app.core import Core
 from app.ids import SeededIds
 from app.routers.resolver import Resolver
 from app.settings import Settings
+from app.store import sandboxes
 from app.store.engine import Store
 from tests.support.lent import lent
 from tests.support.prepared import NOW, prepared
+from tests.support.rows import dump
 
 BASE = "http://localhost:8000"
 SEARCH = "/pps/v2/DiagnosticReport/_search"
@@ -58,6 +60,16 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
     yield made
     await main.checkpoint(made.core)
     made.core.store.close()
+
+
+async def test_the_first_start_leaves_what_the_next_sandbox_is_copied_from(service: Service) -> None:
+    read = service.core.store.read_now
+    assert read(lambda conn: sandboxes.count(conn, sandboxes.HIDDEN)) == 1
+    (await service.http.post("/_sandbox/v1/sandboxes", json={"name": "next"})).raise_for_status()
+    assert read(lambda conn: sandboxes.count(conn, sandboxes.HIDDEN)) == 1
+    first = read(lambda conn: dump(conn, "default", without_owner=True))
+    copied = read(lambda conn: dump(conn, "next", without_owner=True))
+    assert copied["resource"] == first["resource"] != ()
 
 
 async def test_pages(service: Service) -> None:
