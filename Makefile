@@ -28,7 +28,7 @@ check: .venv/.dev ## style, types, import rules, release rules, generated pages,
 
 bench: .venv/.dev ## measure against a bare route in the same run; start-up and a million resources (ARGS="--quick")
 	$(PY) -m bench.run $(ARGS)
-	$(PY) -m bench.start
+	$(PY) -m bench.start $(ARGS)
 	$(PY) -m bench.scale $(ARGS)
 	$(PY) -m bench.sandboxes $(ARGS)
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from app import server
 from app.settings import Settings
-from bench import load
+from bench import load, options
 from bench.requests import CriticalInformation, Searches, Tokens, get
 from tools.live_server import answers, free_ports, live_server
 
@@ -43,7 +43,7 @@ class Plan:
 
 
 def main(arguments: Sequence[str]) -> int:
-    plan = Plan(1.0, 1) if "--quick" in arguments else Plan(2.0, 7)
+    plan = Plan(1.0, 1) if options.quick("bench.run", __doc__, arguments) else Plan(2.0, 7)
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     )

@@ -26,6 +26,7 @@ import httpx
 from app.clock import SystemClock
 from app.ids import SystemIds, new_uuid
 from app.links.remote import Remote
+from bench import options
 from bench.run import bare_server
 from tools.live_server import LiveServer, live_server
 
@@ -45,7 +46,7 @@ class Failed(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    plan = Plan(10, 100, 5) if "--quick" in arguments else Plan(40, 1000, 20)
+    plan = Plan(10, 100, 5) if options.quick("bench.sandboxes", __doc__, arguments) else Plan(40, 1000, 20)
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     )

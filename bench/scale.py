@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from bench import options
 from tools.live_server import LiveServer, live_server
 
 _TABLES = ("resource", "search_index", "part")
@@ -29,7 +30,7 @@ _TOLD_EVERY = 100_000
 
 
 def main(arguments: Sequence[str]) -> int:
-    sizes = (10_000, 100_000) if "--quick" in arguments else (10_000, 1_000_000)
+    sizes = (10_000, 100_000) if options.quick("bench.scale", __doc__, arguments) else (10_000, 1_000_000)
     medians = []
     with tempfile.TemporaryDirectory(prefix="sandkasse-bench-") as folder:
         with live_server(Path(folder), environment=_ENVIRONMENT):
