@@ -66,10 +66,12 @@ def add_pages(app: FastAPI, services: Mapping[str, FastAPI]) -> None:
     @app.get("/docs/{name}/explorer.json", include_in_schema=False)
     async def wants(request: Request, name: str) -> Response:
         service, language = served(name), view.language(request)
-        root = trail_of(request).call.root
+        call = trail_of(request).call
+        root = call.root
         return JSONResponse(
             {
                 **demands(service),
+                "sandbox": call.sandbox.id,
                 "addresses": {
                     "root": root,
                     "issuer": root + BY_NAME["helseid"].mount,

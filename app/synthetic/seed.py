@@ -26,7 +26,7 @@ def fill(conn: Connection, sandbox: SandboxState, real: float) -> None:
 
 
 SEEDED: Final = Prepared("seeded", fill, any_seed=True)
-"""``fill``, with its rows kept ready: after the first start, the next sandbox is a copy."""
+"""``fill``, with its rows kept ready: from the first start on, a sandbox is a copy of what was made once that day."""
 
 
 def fill_bare(conn: Connection, sandbox: SandboxState, real: float) -> None:

@@ -45,7 +45,8 @@ _NB: Final = {
     "logging_in": "Logger inn …",
     "logged_in": "Innlogget som {who}. Tokenet gjelder {audience} til {until}.",
     "logged_out": "Ikke innlogget. Kall sendes uten token.",
-    "no_clients": "Sandkassen har ingen klienter å logge inn med. Registrer en med «sandkasse client add».",
+    "no_clients": "Sandkassen har ingen klienter å logge inn med. «sandkasse sandbox reset {sandbox}» fyller den, "
+    "«sandkasse client import nhn-samples --sandbox {sandbox}» legger bare til klienter.",
     "changed": "Valgene er endret. Neste kall logger inn på nytt.",
     "login_failed": "Innloggingen lyktes ikke: {why}",
     "unreadable": "Kan ikke lese fra sandkassen: {why}",
@@ -98,7 +99,8 @@ _EN: Final = {
     "logging_in": "Logging in …",
     "logged_in": "Logged in as {who}. The token is for {audience} until {until}.",
     "logged_out": "Not logged in. Calls are sent without a token.",
-    "no_clients": "The sandbox has no client to log in with. Register one with “sandkasse client add”.",
+    "no_clients": "The sandbox has no client to log in with. “sandkasse sandbox reset {sandbox}” fills it, "
+    "“sandkasse client import nhn-samples --sandbox {sandbox}” adds clients only.",
     "changed": "The choices have changed. The next call logs in again.",
     "login_failed": "The login failed: {why}",
     "unreadable": "The sandbox cannot be read: {why}",

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, Response, Route, expect
+from typer.testing import CliRunner
 
+from app.cli import app
 from tests.e2e.browser import check_accessible, screenshot
 from tests.support.prepared import seeded
 from tools.live_server import LiveServer, live_server
@@ -144,7 +146,8 @@ def test_the_login_waits_until_there_is_something_to_choose(page: Page, live: Li
     held: list[Route] = []
     page.route("**/_sandbox/v1/clients", lambda route: held.append(route))
     page.goto(f"{live.url}/docs/pps-v2?lang=en")
-    expect(page.locator(".opblock").first).to_be_visible()
+    while not held:
+        page.wait_for_timeout(20)
     button = page.get_by_role("button", name="Log in")
     expect(button).to_be_disabled()
     held.pop().continue_()
@@ -155,9 +158,13 @@ def test_the_login_waits_until_there_is_something_to_choose(page: Page, live: Li
 def test_a_sandbox_without_clients_says_how_to_get_one(page: Page, live: LiveServer) -> None:
     httpx.post(f"{live.url}/_sandbox/v1/sandboxes", json={"name": "tom", "content": "empty"}).raise_for_status()
     _open(page, f"{live.url}/s/tom", "pps-v2")
-    expect(page.get_by_role("status")).to_contain_text("sandkasse client add")
+    advice = "sandkasse client import nhn-samples --sandbox tom"
+    expect(page.get_by_role("status")).to_contain_text(advice)
     expect(page.get_by_role("button", name="Log in")).to_be_disabled()
     check_accessible(page)
+    assert CliRunner().invoke(app, [*advice.split()[1:], "--url", live.url]).exit_code == 0
+    page.reload()
+    expect(page.get_by_role("button", name="Log in")).to_be_enabled()
 
 
 def test_a_named_sandbox_has_its_own_explorer(page: Page, live: LiveServer) -> None:

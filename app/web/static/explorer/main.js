@@ -72,7 +72,7 @@ async function start() {
       );
       panel.fill({ persons, practitioners, clients });
       showFor(panel.patient);
-      const state = panel.client ? texts.logged_out : texts.no_clients;
+      const state = panel.client ? texts.logged_out : worded(texts.no_clients, { sandbox: config.sandbox });
       panel.say(crypto.subtle ? state : texts.not_secure);
       tell();
     } catch (error) {
