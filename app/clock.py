@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
+from app.values import per_request
+
 DAY = 86_400.0
 """Seconds."""
 
@@ -51,7 +53,7 @@ class ClockState:
         return self.frozen_at if self.frozen_at is not None else real + self.offset
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Moment:
     """The instant a request is handled at, on both clocks, in seconds since the epoch."""
 

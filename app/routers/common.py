@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request
@@ -58,7 +59,7 @@ def methods_at(app: FastAPI, request: Request) -> frozenset[str]:
 
 def credentials_of(request: Request) -> Credentials:
     """Every ``Authorization`` and ``DPoP`` header value, as many as were sent."""
-    sent = _headers(request)
+    sent = headers_of(request.scope)
     authorization, dpop = sent.get(b"authorization", ()), sent.get(b"dpop", ())
     return Credentials(
         tuple([value.decode("latin-1") for value in authorization]), tuple([value.decode("latin-1") for value in dpop])
@@ -67,7 +68,7 @@ def credentials_of(request: Request) -> Credentials:
 
 def single(request: Request, name: str) -> str | None:
     """The header's value, None when absent. Raises ``Refusal(HEADER_INVALID)`` when sent twice (ruling R7)."""
-    found = _headers(request).get(_sent_as(name))
+    found = headers_of(request.scope).get(_sent_as(name))
     if not found:
         return None
     if len(found) > 1:
@@ -76,12 +77,12 @@ def single(request: Request, name: str) -> str | None:
     return text
 
 
-def _headers(request: Request) -> dict[bytes, list[bytes]]:
-    """All values of each header, sorted out once for a request."""
-    known: dict[bytes, list[bytes]] | None = request.scope.get(_HEADERS)
+def headers_of(scope: MutableMapping[str, Any]) -> Mapping[bytes, Sequence[bytes]]:
+    """All values of each header of a request, sorted out once for it."""
+    known: dict[bytes, list[bytes]] | None = scope.get(_HEADERS)
     if known is None:
-        known = request.scope[_HEADERS] = {}
-        for name, value in request.scope["headers"]:
+        known = scope[_HEADERS] = {}
+        for name, value in scope["headers"]:
             known.setdefault(name, []).append(value)
     return known
 

@@ -21,7 +21,7 @@ from app.errors import Reason, Refusal
 from app.fhir.bundle import JSON
 from app.identity import Identifier
 from app.routers import pps_openapi as described
-from app.routers.common import credentials_of, parse_form, read_form, single, trail_of
+from app.routers.common import credentials_of, headers_of, parse_form, read_form, single, trail_of
 from app.routers.examining import Reader, declared, tried
 from app.routers.fastlane import FastLane
 from app.routers.refusing import add_errors
@@ -346,12 +346,9 @@ def _said(request: Request, names: Headers, patient: Identifier | Refusal) -> _S
 
 
 def _correlation(request: Request, names: Headers) -> str | None:
-    sent: dict[bytes, bytes] = {}
-    for name, value in request.scope["headers"]:
-        sent.setdefault(name, value)
-    found = None
+    sent, found = headers_of(request.scope), None
     for wanted in names.correlation_sent:
-        if wanted in sent and (found := sent[wanted].decode("latin-1").strip()):
+        if wanted in sent and (found := sent[wanted][0].decode("latin-1").strip()):
             break
     if not found and names.correlation_required:
         raise Refusal(Reason.HEADER_MISSING, "a correlation id header is missing, such as X-Request-Id", source="R8")

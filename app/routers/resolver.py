@@ -6,9 +6,8 @@ case (real-clients.md C6), and answers unknown sandboxes itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import orjson
 
@@ -17,25 +16,14 @@ from app.core import Core
 from app.errors import Refusal
 from app.ids import new_ulid
 from app.routers import journal
-from app.routers.common import SCOPE_KEY, call_of
+from app.routers.common import SCOPE_KEY, call_of, headers_of
 from app.routers.faulting import faulted
+from app.routers.wire import App, Message, Receive, Scope, Send, spelling
 from app.sandboxes import manager
 from app.store.engine import Unit
 from app.trust.trail import Trail
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 EXCHANGE_HEADER: Final = b"Sandbox-Exchange"
-_CANONICAL: Final = {
-    b"www-authenticate": b"WWW-Authenticate",
-    b"dpop-nonce": b"DPoP-Nonce",
-    b"etag": b"ETag",
-    b"nhn-securitylabel-nors-count": b"NHN-SecurityLabel-Nors-Count",
-}
 _UNJOURNALED: Final = frozenset({addresses.WEB, "control"})
 
 
@@ -72,15 +60,16 @@ class Resolver:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         core = self._core
         exchange = new_ulid(core.ids, core.clock.time())
+        named = _naming(scope, send, exchange)
         scheme, host = self._seen(scope)
         where = self._where(scope, scheme, host)
         try:
             sandbox = await manager.state(core, where.sandbox)
         except Refusal:
-            await _problem(send, 503, "The store does not answer", "try again later", exchange)
+            await _problem(named, 503, "The store does not answer", "try again later")
             return
         if sandbox is None:
-            await _problem(send, 404, "Unknown sandbox", "no sandbox of that name, or it has expired", exchange)
+            await _problem(named, 404, "Unknown sandbox", "no sandbox of that name, or it has expired")
             return
         trail = Trail(call_of(core, where, sandbox, exchange, host))
         inner = dict(scope)
@@ -91,9 +80,9 @@ class Resolver:
             app = faulted(core, trail, app)
         keep = core.settings.journal_body_bytes
         if not core.settings.journal or where.service in _UNJOURNALED:
-            await app(inner, receive, _canonical(send, exchange))
+            await app(inner, receive, named)
             return
-        recorder = _Recorder(receive, send, exchange, keep)
+        recorder = _Recorder(receive, named, keep)
         try:
             await app(inner, recorder.receive, recorder.send)
         finally:
@@ -121,27 +110,26 @@ class Resolver:
         return addresses.resolve(scheme, host, scope["path"], public_url=settings.public_url)
 
     def _seen(self, scope: Scope) -> tuple[str, str]:
-        scheme, host = scope.get("scheme", "http"), ""
-        forwarded: dict[bytes, str] = {}
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = value.decode("latin-1")
-            elif name in (b"x-forwarded-proto", b"x-forwarded-host"):
-                forwarded[name] = value.decode("latin-1").split(",")[0].strip()
+        sent = headers_of(scope)
+        scheme, host = scope.get("scheme", "http"), _last(sent, b"host")
         peer = scope.get("client")
         # Forwarded headers count only from proxies that are named (ruling R27).
-        if forwarded and peer is not None and peer[0] in self._core.settings.trusted_proxies:
-            scheme = forwarded.get(b"x-forwarded-proto", scheme)
-            host = forwarded.get(b"x-forwarded-host", host)
+        if peer is not None and peer[0] in self._core.settings.trusted_proxies:
+            scheme = _last(sent, b"x-forwarded-proto").split(",")[0].strip() or scheme
+            host = _last(sent, b"x-forwarded-host").split(",")[0].strip() or host
         return scheme, host or "localhost"
+
+
+def _last(sent: Mapping[bytes, Sequence[bytes]], name: bytes) -> str:
+    return sent[name][-1].decode("latin-1") if name in sent else ""
 
 
 class _Recorder:
     """Passes messages through and keeps the beginning of both bodies."""
 
-    def __init__(self, receive: Receive, send: Send, exchange: str, keep: int) -> None:
+    def __init__(self, receive: Receive, send: Send, keep: int) -> None:
         self._receive = receive
-        self._send = _canonical(send, exchange)
+        self._send = send
         self._keep = keep
         self.asked = bytearray()
         self.answered = bytearray()
@@ -167,25 +155,23 @@ class _Recorder:
         await self._send(message)
 
 
-def _canonical(send: Send, exchange: str) -> Send:
+def _naming(scope: Scope, send: Send, exchange: str) -> Send:
+    """Sends header names in canonical case, and the id of the exchange."""
+    spelled = spelling(scope)
+    added = spelled(EXCHANGE_HEADER), exchange.encode()
+
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = [(_title(name), value) for name, value in message.get("headers", ())]
-            headers.append((EXCHANGE_HEADER, exchange.encode()))
+            headers = [(spelled(name), value) for name, value in message.get("headers", ())]
+            headers.append(added)
             message = {**message, "headers": headers}
         await send(message)
 
     return sender
 
 
-@lru_cache(maxsize=256)
-def _title(name: bytes) -> bytes:
-    return _CANONICAL.get(name) or (name.title() if name.islower() else name)
-
-
-async def _problem(send: Send, status: int, title: str, detail: str, exchange: str) -> None:
+async def _problem(send: Send, status: int, title: str, detail: str) -> None:
     body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    sender = _canonical(send, exchange)
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    await sender({"type": "http.response.start", "status": status, "headers": headers})
-    await sender({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

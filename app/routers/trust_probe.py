@@ -158,7 +158,7 @@ async def _judged(core: Core, trail: Trail, access: Access) -> tuple[Decision, F
     decision = policy.decide(policy.Request(access=access, facts=facts, service=PROBE, op=_OP))
     await claim_proof(core, trail)
     trail.outcome, trail.reason, trail.rule = decision.outcome.value, decision.reason, decision.rule
-    trail.obligations = tuple(sorted(item.value for item in decision.obligations))
+    trail.obligations = decision.obligation_names
     return decision, facts
 
 

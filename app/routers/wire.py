@@ -18,6 +18,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TRANSPORT: Final = "sandkasse.transport"
 """Scope extension of our own server: the connection itself (``asyncio.Transport``), for faults that cut it."""
+_KEPT: Final = "sandkasse.kept-case"
+_CANONICAL: Final = {
+    b"www-authenticate": b"WWW-Authenticate",
+    b"dpop-nonce": b"DPoP-Nonce",
+    b"etag": b"ETag",
+    b"nhn-securitylabel-nors-count": b"NHN-SecurityLabel-Nors-Count",
+}
 _READ_BY_THE_SERVER: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 
@@ -31,8 +38,9 @@ class HeaderName(bytes):
 class KeepingCase:
     """An ASGI application whose header names reach the socket as they were given.
 
-    ``stopping`` is to be called when the server begins to stop: answers that never end are ended by it. The steps of
-    ``complete`` are to be taken when it has started: they make what the first answers did without.
+    It only tells ``spelling`` so. ``stopping`` is to be called when the server begins to stop: answers that never end
+    are ended by it. The steps of ``complete`` are to be taken when it has started: they make what the first answers
+    did without.
     """
 
     def __init__(
@@ -46,16 +54,21 @@ class KeepingCase:
         self.complete = complete
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sender(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [(_name(name), value) for name, value in message.get("headers", ())]
-                message = {**message, "headers": headers}
-            await send(message)
+        scope[_KEPT] = True
+        await self._app(scope, receive, send)
 
-        await self._app(scope, receive, sender)
+
+def spelling(scope: Scope) -> Callable[[bytes], bytes]:
+    """How the header names of the answer to ``scope`` are to be handed to the server: in canonical case."""
+    return _kept if _KEPT in scope else _canonical
 
 
 @lru_cache(maxsize=256)
-def _name(name: bytes) -> bytes:
+def _canonical(name: bytes) -> bytes:
+    return _CANONICAL.get(name) or (name.title() if name.islower() else name)
+
+
+@lru_cache(maxsize=256)
+def _kept(name: bytes) -> bytes:
     lowered = name.lower()
-    return lowered if lowered in _READ_BY_THE_SERVER else HeaderName(name)
+    return lowered if lowered in _READ_BY_THE_SERVER else HeaderName(_canonical(name))

@@ -92,8 +92,12 @@ def state(core: Core, row: SandboxRow) -> SandboxState:
     """
     key = (_CACHE, row.id)
     known = core.misc.get(key)
-    if isinstance(known, _Known) and known.row == row:
-        return known.state
+    if isinstance(known, _Known):
+        if known.row is row:  # read once for all requests of a turn of the event loop
+            return known.state
+        if known.row == row:
+            core.misc.put(key, _Known(row, known.state))
+            return known.state
     made = _shape(row, known.read if isinstance(known, _Known) and known.row.config == row.config else _read(core, row))
     core.misc.put(key, _Known(row, made))
     return made

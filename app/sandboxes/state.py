@@ -9,6 +9,7 @@ from types import MappingProxyType
 from app.clock import ClockState, Moment
 from app.sandboxes.faults import Rule
 from app.settings import Settings
+from app.values import per_request
 
 DEFAULT = "default"
 
@@ -38,7 +39,7 @@ class SandboxState:
         return Moment(real, self.clock.at(real))
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Call:
     """How a request came in: the sandbox, the service, and the public addresses to answer with.
 

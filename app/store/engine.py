@@ -11,7 +11,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +29,7 @@ from app.store import exchanges, stamp, statements, tables
 from app.store.bell import Bell
 from app.store.retention import Limits, Retention, forget_old
 from app.store.statements import Compiled
+from app.values import per_request
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Replayed(Exception):
         self.kinds = kinds
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class ReplayKey:
     """A value that may be used once until ``until`` (real time, epoch seconds); ``value`` is remembered with it."""
 
@@ -66,7 +66,7 @@ class ReplayKey:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class AuditEntry:
     """A record to append to the chain ``(sandbox, service)``.
 
@@ -83,7 +83,7 @@ class AuditEntry:
     seal: Callable[[int, bytes], tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Unit:
     """What belongs together: all of it is durable, or none (ruling S46).
 
@@ -260,7 +260,7 @@ class Store:
             self._local.connection = None
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class _Job:
     unit: Unit
     loop: asyncio.AbstractEventLoop | None
@@ -277,13 +277,14 @@ class _Writer(threading.Thread):
         self._retention = retention
         self._bell = bell
         self._waiting: list[_Job] = []
-        self._change = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._change = threading.Condition(self._lock)
         self._at_work = 0
         self._batches = 0
         self._closed = False
 
     def put(self, job: _Job) -> None:
-        with self._change:
+        with self._lock:
             if self._closed:
                 raise Refusal(Reason.AUDIT_UNAVAILABLE, "the store is closing")
             self._waiting.append(job)
@@ -294,7 +295,7 @@ class _Writer(threading.Thread):
         """Count requests at work. Called on the event loop's thread only."""
         self._at_work += more
         if more < 0 and self._waiting and self._enough():
-            with self._change:
+            with self._lock:
                 self._change.notify()
 
     def stop(self) -> None:

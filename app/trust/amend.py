@@ -79,7 +79,7 @@ async def amend(
 
     decision, change = await core.store.read(first)
     facts = trail.facts or Facts()
-    trail.obligations = tuple(sorted(item.value for item in decision.obligations))
+    trail.obligations = decision.obligation_names
     ids = change.ids if change is not None else ()
     entries = await releasing.entries(core, trail, access, decision, ids)
     if change is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -25,6 +25,7 @@ from app.store.engine import AuditEntry, Connection
 from app.trust.jose import b64decode, b64encode
 from app.trust.principal import Access, Channel
 from app.trust.trail import Trail
+from app.values import per_request
 
 GENESIS: Final = bytes(32)
 _PIECE: Final = 2047  # from 2048 bytes on hashlib lets other threads in, and the store's writer waits for its turn
@@ -33,7 +34,7 @@ _INDEX_KEY: Final = "audit-index-key"
 _SIGNING_KEY: Final = "audit-signing-key"
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Event:
     """What happened, beside who asked and for whom, which the access tells."""
 
@@ -41,11 +42,11 @@ class Event:
     code: int  # 0 success, 4 refused or withheld, 8 the service failed
     reason: str | None
     rule: str | None
-    obligations: Sequence[str]
+    obligations: tuple[str, ...]  # sorted
     dropped: int
     elevated: bool
     status: int
-    target: Sequence[str]
+    target: tuple[str, ...]
     kind: str = "release"  # or "decision": the first of the two records of an elevated release (R59)
     citizen_visible: bool = True
 
@@ -69,7 +70,7 @@ def entry(record_id: str, trail: Trail, access: Access, event: Event, *, index_k
         "service": access.service,
         "apiVersion": call.service,
         "operation": access.operation,
-        "target": list(event.target),
+        "target": event.target,
         "patient": None if nin is None else {"nin": nin, "key": key, "system": patient.nin_system if patient else None},
         "actor": {
             "kind": "practitioner" if principal.channel is Channel.PERSONNEL else principal.channel.value,
@@ -94,7 +95,7 @@ def entry(record_id: str, trail: Trail, access: Access, event: Event, *, index_k
             "code": event.code,
             "reason": event.reason,
             "row": event.rule,
-            "obligations": sorted(event.obligations),
+            "obligations": event.obligations,
             "droppedCount": event.dropped,
         },
         "elevated": event.elevated,

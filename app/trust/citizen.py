@@ -60,7 +60,7 @@ async def release_to_citizen(
     released = await core.store.read(judge)
     decision = released.decision
     trail.outcome, trail.reason, trail.rule = decision.outcome.value, decision.reason, decision.rule
-    trail.obligations = tuple(sorted(item.value for item in decision.obligations))
+    trail.obligations = decision.obligation_names
     trail.released = released.answer.ids if released.answer is not None else ()
     entry = _entry(core, trail, access, decision, await index_key(core), shown)
     await releasing.commit(core, trail, access, (entry,))

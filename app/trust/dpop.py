@@ -8,13 +8,13 @@ faults are those of NHN's reference validator (trust.md section 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.clock import Moment
 from app.trust.cache import BoundedCache
 from app.trust.jose import ALGORITHMS, JoseError, Jwt, Key, import_key, is_private, parse, public_members, verify
+from app.values import per_request
 
 Note = Callable[[str, str], None]
 """Takes the code and the text of a finding."""
@@ -46,7 +46,7 @@ def at_once(fault: Exception) -> None:
     raise fault
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Proof:
     """A proof with a valid signature that was made for this method and URL.
 
@@ -131,7 +131,8 @@ def check_window(proof: Proof, moment: Moment, past: float, ahead: float, refuse
 
     It passes when it is fresh on the sandbox clock or on the real one (ruling R31). Raises ``ProofFault``.
     """
-    if not any(-past <= proof.iat - now <= ahead for now in (moment.sandbox, moment.real)):
+    iat = proof.iat
+    if not (-past <= iat - moment.sandbox <= ahead or -past <= iat - moment.real <= ahead):
         refuse(
             ProofFault(
                 "Invalid 'iat' value.",

@@ -89,7 +89,7 @@ class PractitionerRecord:
 
     @property
     def name(self) -> str:
-        return " ".join(part for part in (self.given, self.family) if part)
+        return " ".join([part for part in (self.given, self.family) if part])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from binascii import b2a_base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -19,10 +19,11 @@ from app.errors import Reason, Refusal
 from app.store.engine import ReplayKey
 from app.trust import attest, tokens
 from app.trust.dpop import REPLAY_TEXT, Proof, ProofFault, Refuse, at_once, check_window, judge_proof
-from app.trust.jose import ALGORITHMS, b64encode
+from app.trust.jose import ALGORITHMS
 from app.trust.principal import Attest, Channel, Principal
 from app.trust.tokens import Token, TokenFault
 from app.trust.trail import Trail
+from app.values import per_request
 
 REPLAY_KIND: Final = "dpop"
 PROOF_AHEAD: Final = 5.0
@@ -44,7 +45,7 @@ _ALGS: Final = " ".join(ALGORITHMS)
 _QUOTABLE: Final = {ord('"'): "'", ord("\\"): "/"}
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Credentials:
     """Every ``Authorization`` and every ``DPoP`` header value of a request, in order."""
 
@@ -52,7 +53,7 @@ class Credentials:
     dpop: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Authenticated:
     """Who called. ``replay`` must be claimed durably before anything is answered."""
 
@@ -251,8 +252,8 @@ def _used(core: Core, trail: Trail, proof: Proof) -> bool | None:
 
 def _place(trail: Trail, proof: Proof) -> tuple[str, str, str]:
     # 192 bits of a hash: no client can find two proofs with one key, and the thumbprint's length is fixed.
-    key = b64encode(hashlib.sha256(f"{proof.jkt}.{proof.jti}".encode()).digest()[:24])
-    return REPLAY_KIND, trail.call.sandbox.id, key
+    digest = hashlib.sha256(f"{proof.jkt}.{proof.jti}".encode()).digest()
+    return REPLAY_KIND, trail.call.sandbox.id, b2a_base64(digest[:24], newline=False).decode()
 
 
 def _judge_entitlement(rule: AccessRule, scheme: Scheme, token: Token, refuse: Refuse) -> None:

@@ -25,6 +25,7 @@ from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from app.trust.cache import BoundedCache
+from app.values import per_request
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 """Asymmetric algorithms HelseID allows for assertions, request objects and proofs (trust.md section 2)."""
@@ -43,7 +44,7 @@ class JoseError(ValueError):
     """A JWT or key that cannot be read; the text is safe to show (it never holds token content)."""
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Jwt:
     """A compact JWT taken apart, its signature not yet verified."""
 
@@ -194,7 +195,7 @@ _KEY_MEMBERS: Final = frozenset({"kty", "n", "e", "crv", "x", "y"} | _PRIVATE_ME
 
 
 def _identity(jwk: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(jwk.get(name, "")) for name in ("kty", "crv", "x", "y", "n", "e"))
+    return tuple([str(jwk.get(name, "")) for name in ("kty", "crv", "x", "y", "n", "e")])
 
 
 def _json_object(segment: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.clock import Moment
+from app.values import per_request
 
 
 class Channel(StrEnum):
@@ -82,7 +83,7 @@ class Finding:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Access:
     """A request that passed the gate: everything the policy, the audit and the service need of it."""
 

@@ -36,6 +36,7 @@ from app.trust.policy import Request as PolicyRequest
 from app.trust.principal import Access
 from app.trust.recall import Data
 from app.trust.trail import Trail
+from app.values import per_request
 
 LARGEST_KEPT: Final = 65_536
 """Bytes of the largest answer that is remembered."""
@@ -92,7 +93,7 @@ class Source(Hashable, Protocol):
         """What was asked for, without the objects whose keys are in ``dropped``."""
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Released:
     """A decision whose audit record is durable. ``answer`` is None when nothing may be shown."""
 
@@ -127,7 +128,7 @@ async def release(core: Core, trail: Trail, access: Access, policy: ServicePolic
         stored = _objects(data, source, facts.patient) if facts.settings else ()
         verdicts = filter_objects(stored, request)
         final = conclude(request, decision, verdicts, len(stored))
-        trail.dropped = tuple((item.key, item.rule, item.reason.value) for item in verdicts.dropped)
+        trail.dropped = tuple([(item.key, item.rule, item.reason.value) for item in verdicts.dropped])
         if not final.releases:
             return Released(final, None, facts)
         dropped = frozenset([item.key for item in verdicts.dropped])
@@ -136,7 +137,7 @@ async def release(core: Core, trail: Trail, access: Access, policy: ServicePolic
     released = await recall.over(core, trail.call.sandbox.stamp, judge)
     decision = released.decision
     trail.outcome, trail.reason, trail.rule = decision.outcome.value, decision.reason, decision.rule
-    trail.obligations = tuple(sorted(item.value for item in decision.obligations))
+    trail.obligations = decision.obligation_names
     ids = released.answer.ids if released.answer is not None else ()
     trail.released = ids
     await commit(core, trail, access, await entries(core, trail, access, decision, ids))
@@ -148,7 +149,7 @@ def facts_of(conn: Connection, access: Access, policy: ServicePolicy) -> Facts:
     return registers.gather(conn, *_asked(access, policy), access.moment.sandbox)
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class accountable:
     """Audit a refusal raised inside: stage A passed and the patient is known, so the attempt counts (R58)."""
 
@@ -281,9 +282,9 @@ async def entries(
         status=200 if decision.reason is None or trail.status_of is None else trail.status_of(decision.reason),
         target=ids,
     )
-    events = [replace(event, kind="decision", target=()), event] if elevated else [event]
+    events = (replace(event, kind="decision", target=()), event) if elevated else (event,)
     return tuple(
-        audit.entry(new_ulid(core.ids, access.moment.real), trail, access, item, index_key=key) for item in events
+        [audit.entry(new_ulid(core.ids, access.moment.real), trail, access, item, index_key=key) for item in events]
     )
 
 

@@ -61,9 +61,9 @@ class Parameter:
     colon: bool = False  # `system:code` is read as a system and a code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SearchRule:
-    """What a resource type can be searched by."""
+    """What a resource type can be searched by. There is one of each, which is equal to itself alone."""
 
     type: str
     parameters: tuple[Parameter, ...]

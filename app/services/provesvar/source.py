@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from urllib.parse import urlencode
@@ -18,11 +17,12 @@ from app.store.resources import Owner, Row
 from app.trust.facts import Person
 from app.trust.policy import ObjectFacts
 from app.trust.release import Answer
+from app.values import per_request
 
 _Ids = dict[str, dict[str, None]]
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class ProvesvarSource:
     """Reads for one request. ``base`` is the service's public address, which ``fullUrl`` and links begin with."""
 

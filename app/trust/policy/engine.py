@@ -7,7 +7,7 @@ are the same (R63): ``first`` stops at the row that decides, ``all`` judges ever
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
@@ -34,6 +34,7 @@ from app.trust.policy.model import (
 from app.trust.policy.objects import scene as make_scene
 from app.trust.policy.table import OBJECT_RULES, REQUEST_RULES
 from app.trust.principal import Channel
+from app.values import per_request
 
 DecideMode = Literal["first", "all"]
 
@@ -57,7 +58,7 @@ _KEEP = ObjectVerdict(Verdict.KEEP)
 _NOTHING_JUDGED = FilterResult()
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Decision:
     """What becomes of a request to one source.
 
@@ -79,6 +80,11 @@ class Decision:
     def releases(self) -> bool:
         """Whether patient data may leave."""
         return self.outcome in _RELEASING
+
+    @property
+    def obligation_names(self) -> tuple[str, ...]:
+        """The obligations as records name them, sorted."""
+        return _names(self.obligations)
 
     @property
     def trace(self) -> tuple[RuleResult, ...]:
@@ -198,6 +204,11 @@ def conclude(request: Request, decision: Decision, result: FilterResult, total_s
         request=request,
         object_rows=result.rows,
     )
+
+
+@lru_cache(maxsize=256)
+def _names(obligations: frozenset[Obligation]) -> tuple[str, ...]:
+    return tuple(sorted(obligation.value for obligation in obligations))
 
 
 def _rows_for(channel: Channel, token_required: bool) -> tuple[RequestRule, ...]:

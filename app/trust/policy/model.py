@@ -11,6 +11,7 @@ from typing import Literal
 from app.errors import Reason
 from app.trust.facts import Facts, Setting
 from app.trust.principal import Access, Basis, Channel
+from app.values import per_request
 
 Op = Literal["search", "read", "create", "update", "delete", "ingest"]
 Mode = Literal["national", "ehds"]
@@ -150,7 +151,7 @@ class ServicePolicy:
         return self.general or self.withheld
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Request:
     """All that the policy reads of one request to one source (ruling S43).
 
