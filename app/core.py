@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from app.settings import Settings
 from app.store.engine import Store
 from app.trust.cache import BoundedCache
 from app.trust.jose import Key
+from app.trust.signer import Signer
 
 _RECALLED = 1024  # facts and answers this process remembers; an answer is one of at most ``release.LARGEST_KEPT`` bytes
 _PROOFS = 16_384  # DPoP proofs this process remembers, to refuse early; the store decides for all of them
@@ -20,11 +20,7 @@ _PROOFS = 16_384  # DPoP proofs this process remembers, to refuse early; the sto
 
 @dataclass(frozen=True)
 class Core:
-    """The running installation. The caches are bounded and belong to one process.
-
-    ``signer`` is the thread tokens are signed on: an RSA signature takes most of a millisecond, in which other
-    threads may run. More than one would wait for each other and for the event loop (measured in ``bench/``).
-    """
+    """The running installation. The caches are bounded and belong to one process."""
 
     settings: Settings
     store: Store
@@ -35,12 +31,12 @@ class Core:
     misc: BoundedCache[tuple[str, ...], object] = field(init=False)
     proofs: BoundedCache[tuple[str, ...], bool] = field(init=False)
     recalled: BoundedCache[Hashable, tuple[int | None, Any]] = field(init=False)
-    signer: ThreadPoolExecutor = field(init=False)
+    signer: Signer = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", BoundedCache(self.settings.key_cache_size))
         object.__setattr__(self, "tokens", BoundedCache(self.settings.token_cache_size))
         object.__setattr__(self, "proofs", BoundedCache(_PROOFS))
         object.__setattr__(self, "recalled", BoundedCache(_RECALLED))
-        object.__setattr__(self, "signer", ThreadPoolExecutor(1, "token-signer"))
+        object.__setattr__(self, "signer", Signer())
         object.__setattr__(self, "misc", BoundedCache(self.settings.token_cache_size))

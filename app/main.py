@@ -139,7 +139,7 @@ def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
                     await chore
             await checkpoint(core)
             core.store.close()
-            core.signer.shutdown()
+            core.signer.close()
 
     return lifespan
 

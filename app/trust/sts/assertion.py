@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from app.store import clients as client_store
@@ -20,6 +19,7 @@ from app.trust.sts.errors import StsError
 from app.trust.sts.parameters import Parameters
 from app.trust.sts.signed import CLIENT_TYP, check_audience, check_signature, read_jwt
 from app.trust.sts.times import check_times
+from app.values import per_request
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ERROR: Final = "invalid_client"
@@ -28,7 +28,7 @@ _USED: Final = "used"
 REPLAYED: Final = "the client assertion was used before"
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Caller:
     """An authenticated client.
 

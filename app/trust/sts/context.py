@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from app import addresses
 from app.clock import Moment
 from app.core import Core
@@ -13,9 +11,10 @@ from app.trust.dpop import Refuse, at_once
 from app.trust.sts.clients import Client, Profile
 from app.trust.sts.errors import StsError
 from app.trust.trail import Trail
+from app.values import per_request
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Context:
     """The installation and the request on its way."""
 
@@ -56,7 +55,7 @@ class Context:
         self.trail.note(code, text, level=level)
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Tolerance:
     """What to do with a request a document forbids: a finding, or in the strict profile ``error``.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from app.clock import Moment
@@ -21,9 +20,10 @@ from app.trust.sts.structures import (
     read_carriers,
 )
 from app.trust.sts.subject import Subject
+from app.values import per_request
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Enriched:
     """What the structures say: the organisations, the attest claim and the SFM journal id."""
 

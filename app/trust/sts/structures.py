@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, Protocol
 
 import orjson
 
 from app.trust.sts.errors import StsError
+from app.values import per_request
 
 ATTEST_TYPE: Final = "nhn:tillitsrammeverk:parameters"
 ORGANISATION_TYPE: Final = "helseid_authorization"
@@ -28,7 +29,7 @@ Profile = Literal["lenient", "strict"]
 Structure = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Carriers:
     """The structures by carrier, each with its ``type``. At most one of a type over both carriers."""
 
@@ -58,7 +59,7 @@ class OrganisationClient(Protocol):
     def known_organisations(self) -> frozenset[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class OrgClaims:
     """The organisation numbers for the token; ``known`` are all that the client's own registration vouches for."""
 

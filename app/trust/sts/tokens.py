@@ -5,10 +5,8 @@ The API decides which claims its access token carries; granted identity scopes a
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,7 +14,7 @@ from app.core import Core
 from app.ids import new_hex
 from app.trust import issuer_keys
 from app.trust.issuer_keys import SigningKey
-from app.trust.jose import b64encode, sign
+from app.trust.jose import b64encode
 from app.trust.sts.clients import Client
 from app.trust.sts.context import Context
 from app.trust.sts.enrich import Enriched, enrich
@@ -24,6 +22,7 @@ from app.trust.sts.scopes import apis_of, narrow
 from app.trust.sts.structures import OrgClaims, Structure
 from app.trust.sts.subject import Subject
 from app.trust.trail import Trail
+from app.values import per_request
 
 PID: Final = "helseid://claims/identity/pid"
 SECURITY_LEVEL: Final = "helseid://claims/identity/security_level"
@@ -91,7 +90,7 @@ _CLIENT_CLAIMS_OF_SCOPE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType
 )
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Content:
     """What one access token is about. ``jkt`` binds it to a key; ``act`` names the client that exchanged it.
 
@@ -107,7 +106,7 @@ class Content:
     rejected: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Minted:
     """A signed access token, its claims, and its life in seconds."""
 
@@ -162,7 +161,7 @@ async def id_token(
 
 
 async def _signed(core: Core, key: SigningKey, typ: str, claims: Mapping[str, Any]) -> str:
-    return await asyncio.get_running_loop().run_in_executor(core.signer, sign, key.header(typ), claims, key.key)
+    return await core.signer.sign(key.header(typ), claims, key.key)
 
 
 def access_claims(content: Content) -> dict[str, Any]:

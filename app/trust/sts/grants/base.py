@@ -12,12 +12,13 @@ from app.trust.sts.context import Context
 from app.trust.sts.errors import StsError
 from app.trust.sts.parameters import Parameters
 from app.trust.sts.tokens import Content
+from app.values import per_request
 
 Work = Callable[[Connection], StsError | None]
 """What a grant writes. It returns an error instead of raising it, when what it wrote must stand all the same."""
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Ask:
     """A token request whose client and proof are known."""
 
@@ -52,7 +53,7 @@ def nothing(_conn: Connection) -> StsError | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@per_request
 class Plan:
     """What to write, and the tokens to make once that is durable."""
 
