@@ -7,8 +7,12 @@ For 1 and 2 workers and 1, 8 and 64 connections: the bare route; a PPS v2 search
 ``client_credentials`` (fresh assertion and proof, RS256). At the most connections also critical information, with a
 token and fresh proofs: ``status``, ``read`` of a patient's conditions with audit, ``write`` of new records, each
 checked against the rules and flushed to disk with its audit record. SQLite, journal off. Proofs are signed before the
-clock starts, so the proof window is ``relaxed``; everything else is the default. Absolute figures depend on the
-machine, which the generator shares: compare ratios. Exits with 1 when an answer was not 2xx.
+clock starts, so the proof window is ``relaxed``; everything else is the default.
+
+Absolute figures depend on the machine, which the generator shares and whose speed changes within seconds: compare
+ratios. Each burst is compared with one of the bare route just before it; what is shown is the median of these ratios
+and, in brackets, their quartiles, with rate and latencies of the burst whose rate is the median. Exits with 1 when an
+answer was not 2xx.
 """
 
 from __future__ import annotations
@@ -43,12 +47,13 @@ class Plan:
 
 
 def main(arguments: Sequence[str]) -> int:
-    plan = Plan(1.0, 1) if options.quick("bench.run", __doc__, arguments) else Plan(2.0, 7)
+    plan = Plan(1.0, 1) if options.quick("bench.run", __doc__, arguments) else Plan(2.0, 8)
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     )
     print(
-        f"{'workers':>7} {'conns':>5}  {'what':<8} {'req/s':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8} {'p99/p50':>7}"
+        f"{'workers':>7} {'conns':>5}  {'what':<8} {'req/s':>8} {'ratio':>6} {'(quartiles)':<11} "
+        f"{'p50 ms':>8} {'p99 ms':>8} {'p99/p50':>7}"
     )
     errors = sum(_measure(plan, workers) for workers in plan.workers)
     if errors:
@@ -78,31 +83,30 @@ def _measure(plan: Plan, workers: int) -> int:
             load.drive(live.port, 16, 2.0, make(600))
         for connections in plan.connections:
             asked = kinds | crowded if connections == max(plan.connections) else kinds
-            bare, results = [], {name: list[load.Result]() for name in asked}
+            bare, results = list[load.Result](), {name: list[load.Result]() for name in asked}
+            ratios: dict[str, list[float]] = {name: [] for name in asked}
             for _ in range(plan.rounds):
-                bare.append(load.drive(bare_port, connections, plan.seconds, [get("/")], repeat=True))
                 for name, make in asked.items():
                     requests = make(int(_MOST_A_SECOND[connections] * plan.seconds))
+                    bare.append(load.drive(bare_port, connections, plan.seconds / 2, [get("/")], repeat=True))
                     results[name].append(load.drive(live.port, connections, plan.seconds, requests))
-            yardstick = _median(bare)
-            _show(workers, connections, "bare", yardstick, yardstick)
+                    ratios[name].append(results[name][-1].rate / bare[-1].rate)
+            _show(workers, connections, "bare", bare, [1.0])
             for name, measured in results.items():
-                _show(workers, connections, name, _median(measured), yardstick)
+                _show(workers, connections, name, measured, ratios[name])
                 errors += sum(result.errors for result in measured)
         print(f"{workers:>7}        memory   {idle >> 20} MB at rest, {live.memory() >> 20} MB after")
     return errors
 
 
-def _median(results: Sequence[load.Result]) -> load.Result:
-    middle = statistics.median_low([result.rate for result in results])
-    return next(result for result in results if result.rate == middle)
-
-
-def _show(workers: int, connections: int, what: str, result: load.Result, yardstick: load.Result) -> None:
+def _show(workers: int, connections: int, what: str, bursts: Sequence[load.Result], ratios: Sequence[float]) -> None:
+    middle = sorted(bursts, key=lambda burst: burst.rate)[(len(bursts) - 1) // 2]
+    low, _, high = statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else (*ratios, 0.0, *ratios)
+    statuses = [burst.statuses for burst in bursts if burst.errors]
     print(
-        f"{workers:>7} {connections:>5}  {what:<8} {result.rate:>8.0f} {result.rate / yardstick.rate:>6.2f} "
-        f"{result.p50:>8.2f} {result.p99:>8.2f} {result.p99 / result.p50:>7.1f}"
-        + (f"  {result.statuses}" if result.errors else ""),
+        f"{workers:>7} {connections:>5}  {what:<8} {middle.rate:>8.0f} {statistics.median(ratios):>6.2f} "
+        f"({low:.2f}-{high:.2f}) {middle.p50:>8.2f} {middle.p99:>8.2f} {middle.p99 / middle.p50:>7.1f}"
+        + (f"  {statuses}" if statuses else ""),
         flush=True,
     )
 
