@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from binascii import b2a_base64
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -19,7 +18,7 @@ from app.errors import Reason, Refusal
 from app.store.engine import ReplayKey
 from app.trust import attest, tokens
 from app.trust.dpop import REPLAY_TEXT, Proof, ProofFault, Refuse, at_once, check_window, judge_proof
-from app.trust.jose import ALGORITHMS
+from app.trust.jose import ALGORITHMS, b64encode
 from app.trust.principal import Attest, Channel, Principal
 from app.trust.tokens import Token, TokenFault
 from app.trust.trail import Trail
@@ -252,8 +251,8 @@ def _used(core: Core, trail: Trail, proof: Proof) -> bool | None:
 
 def _place(trail: Trail, proof: Proof) -> tuple[str, str, str]:
     # 192 bits of a hash: no client can find two proofs with one key, and the thumbprint's length is fixed.
-    digest = hashlib.sha256(f"{proof.jkt}.{proof.jti}".encode()).digest()
-    return REPLAY_KIND, trail.call.sandbox.id, b2a_base64(digest[:24], newline=False).decode()
+    key = b64encode(hashlib.sha256(f"{proof.jkt}.{proof.jti}".encode()).digest()[:24])
+    return REPLAY_KIND, trail.call.sandbox.id, key
 
 
 def _judge_entitlement(rule: AccessRule, scheme: Scheme, token: Token, refuse: Refuse) -> None:
