@@ -13,7 +13,7 @@ from app.clock import ManualClock
 from app.core import Core
 from app.errors import Reason, Refusal
 from app.ids import SeededIds
-from app.routers.resolver import Message
+from app.routers.wire import Message
 from app.sandboxes import manager
 from app.settings import Settings
 from app.store import tables

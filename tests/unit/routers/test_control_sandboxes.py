@@ -20,7 +20,8 @@ from app.errors import Reason, Refusal
 from app.ids import SeededIds
 from app.routers import control
 from app.routers.control import Ports
-from app.routers.resolver import App, Resolver
+from app.routers.resolver import Resolver
+from app.routers.wire import App
 from app.sandboxes import manager
 from app.sandboxes.content import Seeder
 from app.sandboxes.state import SandboxState
