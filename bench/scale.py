@@ -25,7 +25,8 @@ _TABLES = ("resource", "search_index", "part")
 _SEARCHES = 300
 _ENVIRONMENT = {"SANDKASSE_JOURNAL": "false"}
 _PER_TRANSACTION = 200
-_WHOSE = "WHERE sandbox = 'default' AND patient = :old"  # as the keys begin, or the whole table is read for every copy
+_HERE = "WHERE sandbox = 'default'"  # beside it are the prepared templates of other sandboxes
+_WHOSE = f"{_HERE} AND patient = :old"  # as the keys begin, or the whole table is read for every copy
 _TOLD_EVERY = 100_000
 
 
@@ -66,9 +67,11 @@ def _fill(path: Path, size: int) -> int:
     database.execute("PRAGMA cache_size=-1000000")
     stored = _count(database)
     (patient, copied) = database.execute(
-        "SELECT patient, count(*) FROM resource GROUP BY patient ORDER BY count(*) DESC LIMIT 1"
+        f"SELECT patient, count(*) FROM resource {_HERE} GROUP BY patient ORDER BY count(*) DESC LIMIT 1"
     ).fetchone()
-    (number,) = database.execute("SELECT count(DISTINCT patient) FROM resource WHERE patient LIKE 'X%'").fetchone()
+    (number,) = database.execute(
+        f"SELECT count(DISTINCT patient) FROM resource {_HERE} AND patient LIKE 'X%'"
+    ).fetchone()
     needed = max(0, -(-(size - stored) // copied))
     statements = [_copy(database, table) for table in _TABLES]
     for first in range(number, number + needed, _PER_TRANSACTION):
@@ -100,7 +103,7 @@ def _copy(database: sqlite3.Connection, table: str) -> str:
 
 
 def _count(database: sqlite3.Connection) -> int:
-    (count,) = database.execute("SELECT count(*) FROM resource").fetchone()
+    (count,) = database.execute(f"SELECT count(*) FROM resource {_HERE}").fetchone()
     return int(count)
 
 
