@@ -86,6 +86,8 @@ def _fill(path: Path, size: int) -> int:
     stored = _count(database)
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
+    if stored < size:
+        raise RuntimeError(f"{stored} resources are stored, and {size} were wanted")
     return stored
 
 
