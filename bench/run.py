@@ -103,7 +103,7 @@ def _measure(plan: Plan, workers: int) -> int:
 
 def _show(workers: int, connections: int, what: str, bursts: Sequence[load.Result], ratios: Sequence[float]) -> None:
     middle = sorted(bursts, key=lambda burst: burst.rate)[(len(bursts) - 1) // 2]
-    low, _, high = statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else (*ratios, 0.0, *ratios)
+    low, _, high = statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else [ratios[0]] * 3
     statuses = [burst.statuses for burst in bursts if burst.errors]
     print(
         f"{workers:>7} {connections:>5}  {what:<8} {middle.rate:>8.0f} {statistics.median(ratios):>6.2f} "

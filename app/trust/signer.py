@@ -1,7 +1,7 @@
 """The thread that tokens are signed on.
 
-An RSA signature takes most of a millisecond, in which other threads may run. More than one such thread would wait for
-each other and for the event loop (measured in ``bench/``).
+An RSA signature takes most of a millisecond, in which other threads may run. Two such threads gave no more tokens than
+one: they wait for each other and for the event loop.
 """
 
 from __future__ import annotations
